@@ -1,0 +1,1 @@
+"""Kiban: a company's documents become its own model, on its own machines."""

@@ -1,0 +1,93 @@
+"""TrainingExample → Curriculum → Candidate."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from kiban.domain.access import Audience
+from kiban.domain.text import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """One document version that was used to make something."""
+
+    document_id: int
+    uri: str
+    version: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question whose answer is known: made from a chunk, used to train or to judge, never both."""
+
+    text: str
+    gold: str  # the value a right answer contains; "" when the documents do not say
+    quote: str  # the verbatim sentence that holds it; "" when the documents do not say
+    chunk_id: int
+    span: Span  # of `quote` in the document's text
+    lineage: Lineage
+    audience: Audience
+
+    @property
+    def answerable(self) -> bool:
+        return bool(self.gold)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingExample:
+    """What the model is shown and what it should say, with everything it was made from."""
+
+    question: Question
+    prompt: str  # the serving prompt's user message, passages included
+    target: str
+    lineage: tuple[Lineage, ...]  # gold and distractors
+    audience: Audience  # the meet of the audiences of all of them
+
+
+@dataclass(frozen=True, slots=True)
+class Curriculum:
+    """An immutable list of examples for one audience."""
+
+    audience: Audience
+    examples: tuple[TrainingExample, ...]
+    prompt_version: str
+    seed: int
+
+    @property
+    def sha256(self) -> str:
+        """Return the hash of the content, which is the curriculum's name."""
+        return hashlib.sha256(
+            json.dumps(asdict(self), sort_keys=True, ensure_ascii=False, default=sorted).encode()
+        ).hexdigest()
+
+    @property
+    def lineage(self) -> tuple[Lineage, ...]:
+        """Return every document version the weights will have seen, once each."""
+        return tuple(sorted({seen for e in self.examples for seen in e.lineage}, key=lambda x: x.document_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A plain directory of safetensors and JSON, named by the hash of its content."""
+
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Weights awaiting judgement."""
+
+    id: str
+    curriculum_sha256: str
+    lineage: tuple[Lineage, ...]
+    adapter: Weights | None
+    embedder: Weights | None
+    generation: int | None  # the index generation built with `embedder`
+    registered: Sequence[str] = ()  # model versions in the registry, "name/version"

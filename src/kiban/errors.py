@@ -1,0 +1,131 @@
+"""Every error Kiban raises on purpose. A class's docstring is its message; `detail` says where.
+
+KibanError
+├── SettingsError              a field of kiban.toml or the environment is wrong
+├── PartError                  a part of the stack
+│   ├── PartUnavailable          does not answer
+│   ├── PartRefused              cannot start on this machine
+│   └── UnsafeRole               Postgres would not enforce permissions
+├── DocumentError              one document, recorded as failed; the rest goes on
+│   ├── UnsupportedFormat
+│   ├── BrokenFile
+│   ├── EncryptedFile
+│   ├── EmptyFile
+│   ├── OversizeFile
+│   └── HostileFile
+├── IdentityError              the token does not prove who asks
+├── LearningError              weights
+│   ├── MixedAudience            an example not everyone in the zone may read
+│   ├── TooFewExamples
+│   ├── NothingToLearn           a row whose label mask hides every token
+│   └── BadWeights               wrong hash, wrong format, wrong base
+└── ReleaseError               the ledger
+    ├── ConcurrentRelease        someone else moved it first
+    ├── NoSuchRelease
+    ├── NotEarned                the verdict is not "pass"
+    └── NoEffect                 the adapter is loaded but changes nothing
+"""
+
+from __future__ import annotations
+
+
+class KibanError(Exception):
+    """Kiban could not do this."""
+
+    def __init__(self, detail: str = "", *, mend: str = "") -> None:
+        self.detail = detail
+        self.mend = mend
+        message = (type(self).__doc__ or "").strip()
+        super().__init__(" ".join(part for part in (message, detail, mend and f"Mend: {mend}") if part))
+
+
+class SettingsError(KibanError):
+    """A setting is wrong."""
+
+
+class PartError(KibanError):
+    """A part of the stack is in trouble."""
+
+
+class PartUnavailable(PartError):
+    """A part of the stack does not answer."""
+
+
+class PartRefused(PartError):
+    """A part of the stack cannot start on this machine."""
+
+
+class UnsafeRole(PartError):
+    """Postgres would not enforce permissions for the role that reads."""
+
+
+class DocumentError(KibanError):
+    """This document could not be read."""
+
+
+class UnsupportedFormat(DocumentError):
+    """No parser reads this format."""
+
+
+class BrokenFile(DocumentError):
+    """The file is damaged."""
+
+
+class EncryptedFile(DocumentError):
+    """The file is encrypted."""
+
+
+class EmptyFile(DocumentError):
+    """The file holds no text."""
+
+
+class OversizeFile(DocumentError):
+    """The file is larger than the settings allow."""
+
+
+class HostileFile(DocumentError):
+    """The file made its parser exceed time, memory or output limits."""
+
+
+class IdentityError(KibanError):
+    """The token does not prove who asks."""
+
+
+class LearningError(KibanError):
+    """Weights could not be made from these documents."""
+
+
+class MixedAudience(LearningError):
+    """The curriculum holds an example that not every reader of its zone may read."""
+
+
+class TooFewExamples(LearningError):
+    """There are too few examples to learn from."""
+
+
+class NothingToLearn(LearningError):
+    """A training row has no unmasked label."""
+
+
+class BadWeights(LearningError):
+    """The weights are not what they claim to be."""
+
+
+class ReleaseError(KibanError):
+    """The release ledger refused."""
+
+
+class ConcurrentRelease(ReleaseError):
+    """Someone else changed the release in force first; look again and retry."""
+
+
+class NoSuchRelease(ReleaseError):
+    """The ledger knows no such release."""
+
+
+class NotEarned(ReleaseError):
+    """Only a verdict of "pass" promotes a candidate."""
+
+
+class NoEffect(ReleaseError):
+    """The server lists the adapter, but it changes no output."""
