@@ -22,8 +22,21 @@ HEADER = "# Written by compile.py from {source}; install with --no-deps --requir
 
 def resolve(source: str, *options: str) -> list[str]:
     """Return one block of text (pin and hashes) per package."""
-    command = ["uv", "pip", "compile", "--quiet", "--generate-hashes", "--no-annotate", "--no-header",
-               "--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_28", *options, source]
+    command = [
+        "uv",
+        "pip",
+        "compile",
+        "--quiet",
+        "--generate-hashes",
+        "--no-annotate",
+        "--no-header",
+        "--python-version",
+        "3.11",
+        "--python-platform",
+        "x86_64-manylinux_2_28",
+        *options,
+        source,
+    ]
     text = subprocess.run(command, cwd=HERE, check=True, capture_output=True, text=True).stdout
     return [block for block in re.split(r"\n(?=\S)", text.strip()) if block]
 

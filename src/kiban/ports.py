@@ -1,5 +1,5 @@
-"""What the rooms need from outside, one Protocol where two implementations exist (the real one in
-`backends`, the in-memory one in `kiban.testing`)."""
+"""What the rooms need from outside: one Protocol where two implementations exist, the real one in
+`backends` and the in-memory one in `kiban.testing`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Protocol
 
 from kiban.domain.access import Principal
-from kiban.domain.document import Chunk, Document, ParsedDocument, SourceFile
-from kiban.domain.learning import Curriculum, Weights
-from kiban.domain.question import Passage
+from kiban.domain.document import Arrival, Document, ParsedDocument, SourceFile
+from kiban.domain.learning import Curriculum, TrainingPair, Weights
+from kiban.domain.question import Passage, Turn
 from kiban.domain.release import Action, LedgerEntry, Release
 
 Vector = Sequence[float]  # unit length
-Progress = Callable[[int, int, str], None]  # done, total, what
+Progress = Callable[[int, int, str], None]  # done, total, what is being done
 
 
 class Source(Protocol):
@@ -22,7 +22,9 @@ class Source(Protocol):
 
     name: str
 
-    def files(self) -> Iterator[SourceFile]: ...
+    def files(self) -> Iterator[SourceFile]:
+        """List what the source holds now, with readers resolved."""
+        ...
 
     def memberships(self) -> Mapping[str, frozenset[str]]:
         """Return the groups of every person the source knows."""
@@ -30,9 +32,11 @@ class Source(Protocol):
 
 
 class Parser(Protocol):
-    """Reads one file. Raises a DocumentError for what it cannot read."""
+    """Reads one file."""
 
-    def parse(self, path: Path, uri: str) -> ParsedDocument: ...
+    def parse(self, file: SourceFile) -> ParsedDocument:
+        """Return the text by place. Raises a DocumentError for what cannot be read."""
+        ...
 
 
 class Tokenizer(Protocol):
@@ -44,25 +48,28 @@ class Tokenizer(Protocol):
 
 
 class Embedder(Protocol):
-    """Turns texts into unit vectors of `dimensions` numbers."""
+    """Turns texts into unit vectors."""
 
     dimensions: int
 
-    def passages(self, texts: Sequence[str]) -> list[Vector]: ...
+    def passages(self, texts: Sequence[str]) -> Sequence[Vector]: ...
 
     def query(self, text: str) -> Vector: ...
 
 
 class Library(Protocol):
-    """Where documents are kept, for the one who writes them."""
+    """Where documents are kept, for the one who stores them. Every call is one transaction."""
 
     def documents(self, source: str | None = None) -> list[Document]: ...
 
-    def put(self, source: str, arrivals: Sequence[Arrival], generations: Mapping[int, Sequence[Sequence[Vector]]]) -> None:
-        """Store documents whole, in one transaction: rows, chunks, postings, a vector per chunk and generation."""
+    def put(self, source: str, arrivals: Sequence[Arrival], vectors: Mapping[int, Sequence[Vector]]) -> None:
+        """Store documents whole, replacing older versions. `vectors` holds, by generation, one vector
+        per chunk in the order of `[chunk for arrival in arrivals for chunk in arrival.chunks]`."""
         ...
 
-    def fail(self, source: str, file: SourceFile, reason: str) -> None: ...
+    def fail(self, source: str, file: SourceFile, reason: str) -> None:
+        """Record a file that could not be read; what an older version said is no longer served."""
+        ...
 
     def move_audience(self, source: str, file: SourceFile) -> None: ...
 
@@ -71,14 +78,83 @@ class Library(Protocol):
     def set_memberships(self, memberships: Mapping[str, frozenset[str]]) -> None: ...
 
 
-class Arrival(Protocol):
-    """A file that has been read and cut."""
+class SearchIndex(Protocol):
+    """The index as one principal sees it. Nothing it returns depends on what the principal may not read."""
 
-    @property
-    def file(self) -> SourceFile: ...
+    def visible_chunks(self, who: Principal) -> int: ...
 
-    @property
-    def title(self) -> str: ...
+    def nearest(
+        self, who: Principal, vector: Vector, generation: int, limit: int, *, exact: bool
+    ) -> list[Passage]:
+        """Return the nearest chunks by cosine, best first; score is the cosine."""
+        ...
 
-    @property
-    def chunks(self) -> Sequence[Chunk]: ...
+    def matching(self, who: Principal, terms: Sequence[str], limit: int) -> list[Passage]:
+        """Return chunks by BM25 with statistics of the visible chunks alone, best first."""
+        ...
+
+
+class Generator(Protocol):
+    """The model that writes."""
+
+    def stream(self, turns: Sequence[Turn], *, model: str, max_tokens: int) -> AsyncIterator[str]:
+        """Yield pieces of text, greedily decoded. Raises PartUnavailable."""
+        ...
+
+
+class AdapterHost(Protocol):
+    """Generators as the release room sees them: adapters go in, and must change something."""
+
+    def adapters(self) -> set[str]: ...
+
+    def load(self, name: str, path: Path) -> None: ...
+
+    def logprobs(self, model: str, prompts: Sequence[str]) -> list[list[float]]:
+        """Return the log-probabilities of the tokens of each prompt under `model`."""
+        ...
+
+
+class Ledger(Protocol):
+    """The append-only record of releases."""
+
+    def entries(self) -> list[LedgerEntry]: ...
+
+    def release(self, release_id: str) -> Release:
+        """Raises NoSuchRelease."""
+        ...
+
+    def append(
+        self, *, after: int, actor: str, action: Action, release: Release, reason: str, evidence: str
+    ) -> LedgerEntry:
+        """Write entry `after` + 1. Raises ConcurrentRelease if it exists already."""
+        ...
+
+    def tainted(self) -> dict[str, tuple[str, ...]]:
+        """Return curricula (by hash) that saw documents now gone or narrowed, with those documents' uris."""
+        ...
+
+    def keep_curriculum(self, curriculum: Curriculum) -> None: ...
+
+
+class Registry(Protocol):
+    """The shelf where people see runs, candidates and the champion."""
+
+    def register(self, name: str, weights: Weights, tags: Mapping[str, str], card: str) -> str:
+        """Store a plain directory as a new version; return "name/version"."""
+        ...
+
+    def alias(self, alias: str, version: str | None, name: str) -> None:
+        """Point `alias` of model `name` at "name/version", or take it away."""
+        ...
+
+
+class LanguageTrainer(Protocol):
+    """Makes an adapter from a curriculum."""
+
+    def train(self, curriculum: Curriculum, out: Path, progress: Progress) -> Weights: ...
+
+
+class EmbedderTrainer(Protocol):
+    """Makes an embedder from questions and the passages that answer them."""
+
+    def train(self, pairs: Sequence[TrainingPair], out: Path, progress: Progress) -> Weights: ...

@@ -74,6 +74,15 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """A file that has been read and cut, ready to be stored."""
+
+    file: SourceFile
+    title: str
+    chunks: tuple[Chunk, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A stored document, in exactly one state since a known time."""
 

@@ -51,11 +51,23 @@ class TrainingExample:
 
 
 @dataclass(frozen=True, slots=True)
+class TrainingPair:
+    """A question, the passage that answers it, and passages that look alike but do not."""
+
+    question: str
+    passage: str
+    negatives: tuple[str, ...]
+    lineage: tuple[Lineage, ...]
+    audience: Audience
+
+
+@dataclass(frozen=True, slots=True)
 class Curriculum:
     """An immutable list of examples for one audience."""
 
     audience: Audience
     examples: tuple[TrainingExample, ...]
+    pairs: tuple[TrainingPair, ...]
     prompt_version: str
     seed: int
 
@@ -69,7 +81,12 @@ class Curriculum:
     @property
     def lineage(self) -> tuple[Lineage, ...]:
         """Return every document version the weights will have seen, once each."""
-        return tuple(sorted({seen for e in self.examples for seen in e.lineage}, key=lambda x: x.document_id))
+        return tuple(
+            sorted(
+                {seen for made in (*self.examples, *self.pairs) for seen in made.lineage},
+                key=lambda seen: seen.document_id,
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)

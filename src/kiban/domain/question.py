@@ -12,7 +12,7 @@ from kiban.domain.text import Span
 class Turn:
     """One message of a conversation."""
 
-    role: str  # "user" or "assistant"
+    role: str  # "system", "user" or "assistant"
     text: str
 
 

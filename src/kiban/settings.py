@@ -1,0 +1,81 @@
+"""The one reader of the environment: kiban.toml, overridden by KIBAN_* variables."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from kiban.errors import SettingsError
+
+ROOT = Path(__file__).resolve().parents[2]  # the checkout
+
+
+class Settings(BaseSettings):
+    """Where things are. Everything has a default that works on a laptop."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="KIBAN_", toml_file="kiban.toml", extra="forbid", frozen=True
+    )
+
+    state: Path = Field(ROOT / "state", description="Folder for everything Kiban keeps")
+    documents: Path = Field(ROOT / "infra/demo/documents", description="Folder that the hourly flow ingests")
+    host: str = Field("127.0.0.1", description="Address every embedded part listens on")
+    chat_port: int = Field(8700, ge=1, le=65535, description="Chat API and page")
+    postgres_port: int = Field(8701, ge=1, le=65535, description="Embedded Postgres")
+    prefect_port: int = Field(8702, ge=1, le=65535, description="Embedded Prefect server")
+    mlflow_port: int = Field(8703, ge=1, le=65535, description="Embedded MLflow server")
+    vllm_port: int = Field(8704, ge=1, le=65535, description="Embedded vLLM server")
+    postgres_dsn: str | None = Field(None, description="An existing Postgres >= 16 with pgvector >= 0.8.2")
+    prefect_api_url: str | None = Field(None, description="An existing Prefect 3 server, ending in /api")
+    mlflow_tracking_uri: str | None = Field(None, description="An existing MLflow 3 server")
+    vllm_urls: tuple[str, ...] = Field((), description="Existing vLLM servers, e.g. http://gpu1:8000")
+    device: Literal["auto", "cpu", "gpu"] = Field("auto", description="What trains and serves")
+    llm: str = Field(
+        "qwen2.5-coder-0.5b-instruct", description="A name `kiban models` knows, a folder or a hub id"
+    )
+    embedder: str = Field(
+        "multilingual-e5-small", description="A name `kiban models` knows, a folder or a hub id"
+    )
+    allow_hub: bool = Field(False, description="May models be fetched from a hub")
+    token_issuer: str | None = Field(
+        None, description="OIDC issuer URL; unset: tokens this house signs itself"
+    )
+    token_audience: str = Field("kiban", description="The audience a token must name")
+    exact_lane_limit: int = Field(20_000, ge=0, description="Search exactly up to this many visible chunks")
+    max_file_mb: int = Field(50, ge=1, description="Larger files are recorded as failed")
+    lora_rank: Literal[8, 16, 32, 64] = Field(16, description="Rank of adapters")
+    epochs: int = Field(1, ge=1, le=10, description="Passes over the curriculum")
+    training_questions: int = Field(64, ge=8, description="Questions to learn from, at most")
+    judging_questions: int = Field(40, ge=8, description="Held-out questions to judge with, at most")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+@lru_cache
+def load() -> Settings:
+    """Return the settings of this process. Raises SettingsError naming each wrong field."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})" for e in error.errors()
+        )
+        raise SettingsError(wrong) from error
