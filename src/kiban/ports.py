@@ -83,6 +83,12 @@ class SearchIndex(Protocol):
 
     def visible_chunks(self, who: Principal) -> int: ...
 
+    def documents(self, who: Principal) -> list[Document]: ...
+
+    def browse(self, who: Principal) -> list[Passage]:
+        """Return every chunk the principal may read, by document and ordinal; score is 0."""
+        ...
+
     def nearest(
         self, who: Principal, vector: Vector, generation: int, limit: int, *, exact: bool
     ) -> list[Passage]:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kiban.domain.access import Audience
+from kiban.domain.question import Turn
 from kiban.domain.text import Span
 
 
@@ -44,7 +45,7 @@ class TrainingExample:
     """What the model is shown and what it should say, with everything it was made from."""
 
     question: Question
-    prompt: str  # the serving prompt's user message, passages included
+    prompt: tuple[Turn, ...]  # the serving prompt, passages included
     target: str
     lineage: tuple[Lineage, ...]  # gold and distractors
     audience: Audience  # the meet of the audiences of all of them
