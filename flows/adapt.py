@@ -1,0 +1,79 @@
+"""Documents become weights, weights are judged, and only a pass changes what answers."""
+
+from __future__ import annotations
+
+from prefect import flow, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from kiban.domain.evidence import Outcome, Verdict
+from kiban.domain.learning import Candidate, Curriculum, Weights
+from kiban.wiring import house
+
+
+@task(cache_policy=NO_CACHE)
+def write_curriculum() -> Curriculum:
+    return house().write_curriculum()
+
+
+@task(cache_policy=NO_CACHE)
+def train_embedder(curriculum: Curriculum) -> Weights:
+    return house().train_embedder(curriculum)
+
+
+@task(cache_policy=NO_CACHE)
+def build_generation(embedder: Weights) -> int:
+    return house().build_generation(embedder)
+
+
+@task(cache_policy=NO_CACHE)
+def train_adapter(curriculum: Curriculum) -> Weights:
+    return house().train_adapter(curriculum)
+
+
+@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5)
+def register(curriculum: Curriculum, adapter: Weights, embedder: Weights, generation: int) -> Candidate:
+    return house().register(curriculum, adapter, embedder, generation)
+
+
+@flow(name="adapt", log_prints=True)
+def adapt(then_judge: bool = True) -> str:
+    """Train an embedder and an adapter on what everyone may read, and register them as a candidate.
+
+    Args:
+        then_judge: Judge the candidate at once, and promote it if it passes.
+    """
+    curriculum = write_curriculum()
+    embedder = train_embedder(curriculum)
+    generation = build_generation(embedder)
+    adapter = train_adapter(curriculum)
+    candidate = register(curriculum, adapter, embedder, generation)
+    if then_judge:
+        judge(candidate.id)
+    return candidate.id
+
+
+@task(cache_policy=NO_CACHE)
+def evaluate(candidate: Candidate) -> Verdict:
+    return house().judge(candidate)
+
+
+@task(cache_policy=NO_CACHE, retries=1, retry_delay_seconds=5)
+def promote(candidate: Candidate, verdict: Verdict) -> str:
+    return house().promote(candidate, verdict, actor="judge flow").id
+
+
+@flow(name="judge", log_prints=True)
+def judge(candidate_id: str | None = None, then_promote: bool = True) -> Verdict:
+    """Judge a candidate on held-out documents: base, base+RAG, adapted, adapted+RAG.
+
+    Args:
+        candidate_id: Which candidate; empty for the newest.
+        then_promote: Release it if the verdict is "pass".
+    """
+    candidate = house().candidate(candidate_id)
+    verdict = evaluate(candidate)
+    create_markdown_artifact(key="verdict", markdown=house().verdict_markdown(candidate, verdict))
+    if then_promote and verdict.outcome is Outcome.PASS:
+        promote(candidate, verdict)
+    return verdict

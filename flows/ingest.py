@@ -1,0 +1,46 @@
+"""Documents come in: one task per batch, so that a killed run resumes where it stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import flow, task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from kiban.domain.document import IngestReport, SourceFile
+from kiban.ingest.absorb import Survey
+from kiban.wiring import House, house
+
+
+@task(cache_policy=NO_CACHE)
+def survey(folder: Path | None) -> Survey:
+    return house().survey(folder)
+
+
+@task(cache_policy=NO_CACHE)
+def settle(folder: Path | None, found: Survey) -> IngestReport:
+    return house().settle(folder, found)
+
+
+@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5)
+def absorb(folder: Path | None, files: tuple[SourceFile, ...]) -> IngestReport:
+    return house().absorb(folder, files)
+
+
+@flow(name="ingest", log_prints=True)
+def ingest(folder: Path | None = None) -> IngestReport:
+    """Bring the index up to date with a folder.
+
+    Args:
+        folder: The folder to read; empty for the one in the settings.
+    """
+    found = survey(folder)
+    reports = [settle(folder, found)]
+    batches = list(found.batches(House.BATCH))
+    for number, files in enumerate(batches, start=1):
+        reports.append(absorb(folder, files))
+        house().progress(number, len(batches), "ingest")
+    report = IngestReport.total(reports)
+    create_table_artifact(key="documents", table=house().documents_by_state(), description="Documents by state")
+    return report

@@ -1,0 +1,23 @@
+"""Serve every flow with its schedule: `python -m flows.serve`. The only cron strings are here."""
+
+from __future__ import annotations
+
+from prefect import serve
+
+from flows.adapt import adapt, judge
+from flows.ingest import ingest
+from flows.tend import tend
+
+
+def main() -> None:
+    serve(
+        ingest.to_deployment("hourly", cron="0 * * * *", concurrency_limit=1),
+        adapt.to_deployment("weekly", cron="0 2 * * 0", concurrency_limit=1),
+        judge.to_deployment("by-hand", concurrency_limit=1),
+        tend.to_deployment("tend", cron="*/3 * * * *", concurrency_limit=1),
+        limit=2,
+    )
+
+
+if __name__ == "__main__":
+    main()

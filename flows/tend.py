@@ -1,0 +1,33 @@
+"""The house is kept: readers and deletions are followed, tainted weights withdrawn, servers re-supplied."""
+
+from __future__ import annotations
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from kiban.domain.release import LedgerEntry
+from kiban.wiring import house
+
+
+@task(cache_policy=NO_CACHE, retries=1, retry_delay_seconds=5)
+def follow_source() -> None:
+    house().settle(None, house().survey(None))
+
+
+@task(cache_policy=NO_CACHE)
+def withdraw() -> list[LedgerEntry]:
+    return house().withdraw(actor="tend flow")
+
+
+@task(cache_policy=NO_CACHE, retries=1, retry_delay_seconds=5)
+def converge() -> None:
+    house().converge()
+
+
+@flow(name="tend", log_prints=True)
+def tend() -> int:
+    """Follow deletions and narrowed readers, record withdrawn weights, bring restarted servers up to date."""
+    follow_source()
+    withdrawn = withdraw()
+    converge()
+    return len(withdrawn)
