@@ -17,6 +17,7 @@ KibanError
 ├── LearningError              weights
 │   ├── MixedAudience            an example not everyone in the zone may read
 │   ├── TooFewExamples
+│   ├── NoSuchCandidate
 │   ├── NothingToLearn           a row whose label mask hides every token
 │   └── BadWeights               wrong hash, wrong format, wrong base
 └── ReleaseError               the ledger
@@ -101,6 +102,10 @@ class MixedAudience(LearningError):
 
 class TooFewExamples(LearningError):
     """There are too few examples to learn from."""
+
+
+class NoSuchCandidate(LearningError):
+    """There is no such candidate."""
 
 
 class NothingToLearn(LearningError):

@@ -1,0 +1,90 @@
+"""Candidates on disk: one folder each, so that an interrupted adaptation continues where it stopped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter
+
+from kiban.domain.evidence import Verdict
+from kiban.domain.learning import Candidate, Curriculum, Question
+from kiban.errors import NoSuchCandidate
+
+Kept = TypeVar("Kept")
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateFolder:
+    """Everything that belongs to one candidate. What is there is complete: files appear by renaming."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def adapter(self) -> Path:
+        return self.path / "adapter"
+
+    @property
+    def embedder(self) -> Path:
+        return self.path / "embedder"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    def keep_curriculum(self, curriculum: Curriculum, held_out: tuple[Question, ...]) -> None:
+        self._write("held_out.json", tuple[Question, ...], held_out)
+        self._write("curriculum.json", Curriculum, curriculum)
+
+    def curriculum(self) -> Curriculum:
+        return self._read("curriculum.json", Curriculum)
+
+    def held_out(self) -> tuple[Question, ...]:
+        return self._read("held_out.json", tuple[Question, ...])
+
+    def keep_candidate(self, candidate: Candidate) -> None:
+        self._write("candidate.json", Candidate, candidate)
+
+    def candidate(self) -> Candidate:
+        return self._read("candidate.json", Candidate)
+
+    def keep_verdict(self, verdict: Verdict) -> None:
+        self._write("verdict.json", Verdict, verdict)
+
+    def verdict(self) -> Verdict | None:
+        return self._read("verdict.json", Verdict) if (self.path / "verdict.json").exists() else None
+
+    def _write(self, name: str, kind: type[Kept], value: Kept) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        half = self.path / f"{name}.part"
+        half.write_bytes(TypeAdapter(kind).dump_json(value, indent=1))
+        half.rename(self.path / name)
+
+    def _read(self, name: str, kind: type[Kept]) -> Kept:
+        try:
+            return TypeAdapter(kind).validate_json((self.path / name).read_bytes())
+        except FileNotFoundError as error:
+            raise NoSuchCandidate(f"{self.id} has no {name}.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateShelf:
+    """The folders of all candidates."""
+
+    root: Path
+
+    def folder(self, candidate_id: str) -> CandidateFolder:
+        return CandidateFolder(self.root / candidate_id)
+
+    def find(self, candidate_id: str | None = None) -> CandidateFolder:
+        """Return a candidate's folder, or the newest one's. Raises NoSuchCandidate."""
+        complete = {path.parent.name: path.stat().st_mtime for path in self.root.glob("*/candidate.json")}
+        chosen = candidate_id or max(complete, key=lambda name: complete[name], default=None)
+        if chosen not in complete:
+            raise NoSuchCandidate(f"Known: {', '.join(sorted(complete)) or 'none'}.", mend="kiban adapt")
+        return self.folder(chosen)
