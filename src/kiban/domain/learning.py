@@ -11,6 +11,7 @@ from pathlib import Path
 from kiban.domain.access import Audience
 from kiban.domain.question import Turn
 from kiban.domain.text import Span
+from kiban.errors import BadWeights
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +83,12 @@ class Curriculum:
     @property
     def lineage(self) -> tuple[Lineage, ...]:
         """Return every document version the weights will have seen, once each."""
-        return tuple(
-            sorted(
-                {seen for made in (*self.examples, *self.pairs) for seen in made.lineage},
-                key=lambda seen: seen.document_id,
-            )
-        )
+        seen = {document for example in self.examples for document in example.lineage}
+        seen |= {document for pair in self.pairs for document in pair.lineage}
+        return tuple(sorted(seen, key=lambda document: document.document_id))
+
+
+NOT_WEIGHTS = frozenset({"kiban.json", "README.md"})  # notes beside the weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,28 @@ class Weights:
 
     path: Path
     sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> Weights:
+        """Name a directory by its content: sha256 over sorted relative names and file hashes.
+
+        Notes beside the weights (kiban.json, README.md) do not count.
+        Raises BadWeights for a missing or empty directory, and for links, which could change unseen.
+        """
+        if not path.is_dir():
+            raise BadWeights(f"{path} is not a directory")
+        entries = {entry.relative_to(path).as_posix(): entry for entry in path.rglob("*")}
+        if links := sorted(name for name, entry in entries.items() if entry.is_symlink()):
+            raise BadWeights(f"{path} holds a link: {links[0]}")
+        names = sorted(name for name, entry in entries.items() if entry.is_file() and name not in NOT_WEIGHTS)
+        if not names:
+            raise BadWeights(f"{path} holds no file")
+        whole = hashlib.sha256()
+        for name in names:
+            with entries[name].open("rb") as content:
+                digest = hashlib.file_digest(content, "sha256").hexdigest()
+            whole.update(f"{name}\0{digest}\n".encode())
+        return cls(path, whole.hexdigest())
 
 
 @dataclass(frozen=True, slots=True)
