@@ -25,6 +25,10 @@ class Audience:
             return self
         return Audience(self.groups & other.groups)
 
+    def covers(self, other: Audience) -> bool:
+        """Tell whether everyone who may read `other` may read this."""
+        return self.is_everyone or (not other.is_everyone and other.groups <= self.groups)
+
 
 NOBODY = Audience(frozenset())
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from kiban.domain.access import Audience
 from kiban.domain.question import Turn
 from kiban.domain.text import Span
-from kiban.errors import BadWeights
+from kiban.errors import BadWeights, MixedAudience
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,19 @@ class Curriculum:
     pairs: tuple[TrainingPair, ...]
     prompt_version: str
     seed: int
+
+    def __post_init__(self) -> None:
+        self.require_one_audience()
+
+    def require_one_audience(self) -> None:
+        """Raise MixedAudience unless everyone in the zone may read everything that is learnt from."""
+        made = [(example.lineage, example.audience) for example in self.examples]
+        made += [((example.question.lineage,), example.question.audience) for example in self.examples]
+        made += [(pair.lineage, pair.audience) for pair in self.pairs]
+        for lineage, audience in made:
+            if not audience.covers(self.audience):
+                sources = ", ".join(document.uri for document in lineage)
+                raise MixedAudience(f"Made from {sources}, for {sorted(audience.groups) or 'nobody'}.")
 
     @property
     def sha256(self) -> str:
