@@ -44,7 +44,7 @@ class Comparison:
     old: float
     new: float
     difference: float
-    low: float  # 95 % interval of the difference
+    low: float  # 95 % interval of the difference; 90 % for a guard, whose test is one-sided
     high: float
     p_value: float
     adjusted_p: float  # after Holm's correction over the primaries; p_value for a guard
@@ -52,6 +52,8 @@ class Comparison:
     outcome: Outcome
     margin: float = 0.0
     needed: int = 0  # questions needed to see this difference with 80 % power; 0 when decided
+    wins: int = 0  # questions on which the new arm scores higher
+    losses: int = 0
 
 
 @dataclass(frozen=True, slots=True)

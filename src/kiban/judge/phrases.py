@@ -1,0 +1,91 @@
+"""Say a comparison in words: English for logs and the ledger, Japanese for the report."""
+
+from __future__ import annotations
+
+from kiban.domain.evidence import Comparison, Outcome
+from kiban.judge.sample_size import MOST_NEEDED
+
+ENGLISH = {
+    "correct": "Correct answers",
+    "cited": "Answers with a proven quotation",
+    "abstained": "Abstentions where the documents do not say",
+    "over_abstained": "Abstentions although the documents say",
+    "seconds": "Time per answer",
+    "ndcg_at_10": "Retrieval (nDCG@10)",
+    "reciprocal_rank": "Retrieval (MRR)",
+    "overlap": "Overlap with the gold sentence (F1)",
+}
+JAPANESE = {
+    "correct": "正しい回答",
+    "cited": "根拠の引用がある回答",
+    "abstained": "資料にない問いでの「記載なし」",
+    "over_abstained": "答えがあるのに「記載なし」",
+    "seconds": "回答時間",
+    "ndcg_at_10": "検索 (nDCG@10)",
+    "reciprocal_rank": "検索 (MRR)",
+    "overlap": "正解文との一致 (F1)",
+}
+
+
+def english(comparison: Comparison) -> str:
+    """Return one sentence: what was measured, what it means."""
+    name = ENGLISH.get(comparison.measure, comparison.measure)
+    if not comparison.questions:
+        return f"{name}: no such question was asked; about {comparison.needed} are needed."
+    change = f"{name}: {level(comparison, comparison.old)} → {level(comparison, comparison.new)}"
+    change = f"{change} on {comparison.questions} questions ({spread(comparison)})"
+    if comparison.outcome is Outcome.CANNOT_TELL:
+        return f"{change}: too few to tell; {_more_english(comparison)}."
+    if comparison.role == "guard":
+        kept = "within" if comparison.outcome is Outcome.PASS else "beyond"
+        return f"{change}: {kept} the allowed loss of {points(comparison, comparison.margin)}."
+    better = "better" if comparison.outcome is Outcome.PASS else "worse"
+    return f"{change}: significantly {better}, p = {comparison.adjusted_p:.3g}."
+
+
+def japanese(comparison: Comparison) -> str:
+    """Return the meaning in a few words."""
+    if comparison.outcome is Outcome.CANNOT_TELL:
+        if comparison.needed >= MOST_NEEDED:
+            return "差が見えません"
+        return f"判断できません。あと約{missing(comparison):,}問必要です"
+    passed = comparison.outcome is Outcome.PASS
+    if comparison.role == "guard":
+        return "許容範囲内です" if passed else "許容範囲を超えて悪化しました"
+    return "良くなりました" if passed else "悪くなりました"
+
+
+def missing(comparison: Comparison) -> int:
+    """Return how many more questions would probably decide."""
+    return max(comparison.needed - comparison.questions, 1)
+
+
+def level(comparison: Comparison, value: float) -> str:
+    """Format one arm's mean: a share in per cent, time in seconds, a rank measure as it is."""
+    if comparison.measure == "seconds":
+        return f"{value:.2f} s"
+    return f"{value:.0%}" if comparison.measure in _SHARES else f"{value:.3f}"
+
+
+def points(comparison: Comparison, value: float) -> str:
+    """Format a difference: percentage points, per cent of the old time, or a rank measure's own unit."""
+    if comparison.measure == "seconds":
+        return f"{value * 100:.0f} %"
+    return f"{value * 100:.0f} points" if comparison.measure in _SHARES else f"{value:.3f}"
+
+
+def spread(comparison: Comparison) -> str:
+    """Format the interval of the difference; positive is better, whatever the measure."""
+    confidence = 90 if comparison.role == "guard" else 95
+    factor, digits = (1, 3) if comparison.measure not in (*_SHARES, "seconds") else (100, 0)
+    low, high = comparison.low * factor, comparison.high * factor
+    return f"{confidence} % interval {low:+.{digits}f} to {high:+.{digits}f}"
+
+
+def _more_english(comparison: Comparison) -> str:
+    if comparison.needed >= MOST_NEEDED:
+        return "no difference is in sight"
+    return f"about {missing(comparison):,} more are needed"
+
+
+_SHARES = frozenset({"correct", "cited", "abstained", "over_abstained", "overlap"})
