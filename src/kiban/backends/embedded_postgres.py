@@ -225,7 +225,7 @@ class EmbeddedPostgres:
             "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", "postgres", "-U", SUPERUSER,
             "-h", self.host, "-p", str(self.port),
             stdin=_databases(self.passwords),
-            environment={"PGPASSWORD": self.passwords[SUPERUSER], "PGOPTIONS": "-c client_min_messages=error"},
+            password=self.passwords[SUPERUSER],
         )  # fmt: skip
         if done.returncode:
             raise PartUnavailable(f"Postgres refused its databases: {done.stderr.strip()} (log: {self.log})")
@@ -237,7 +237,7 @@ class EmbeddedPostgres:
             raise PartUnavailable(f"Postgres did not {verb}; its log {self.log} ends:\n{tail}")
 
     def _run(
-        self, program: str, *arguments: str, stdin: str = "", environment: Mapping[str, str] | None = None
+        self, program: str, *arguments: str, stdin: str = "", password: str = ""
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(self._binaries / program), *arguments],
@@ -246,7 +246,7 @@ class EmbeddedPostgres:
             text=True,
             check=False,
             cwd="/",
-            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", **(environment or {})},
+            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "PGPASSWORD": password},
             user=self._account,
             group=self._account,
             extra_groups=None if self._account is None else [],
@@ -270,18 +270,18 @@ class EmbeddedPostgres:
 
 
 def _databases(passwords: Mapping[str, str]) -> str:
-    """Return the psql script for users, databases and extensions; safe to run again."""
-    lines = []
-    for role in sorted({*USERS, *OWNERS.values()} - {SUPERUSER}):
-        lines.append(f"select 'create role {role}' where to_regrole('{role}') is null \\gexec")
-    for user in USERS:
-        lines.append(f"alter role {user} login password '{passwords[user]}';")
+    """Return the psql script for databases, their owners and extensions; safe to run again."""
+    lines = ["set client_min_messages = warning;"]
     for database, owner in OWNERS.items():
+        lines.append(f"select 'create role {owner}' where to_regrole('{owner}') is null \\gexec")
+        if owner in passwords:
+            lines.append(f"alter role {owner} login password '{passwords[owner]}';")
         absent = f"not exists (select from pg_database where datname = '{database}')"
         lines.append(f"select 'create database {database} owner {owner}' where {absent} \\gexec")
         lines.append(f"revoke all on database {database} from public;")
     for database, extension in EXTENSIONS.items():
-        lines += [f"\\connect {database}", f"create extension if not exists {extension};"]
+        lines += [f"\\connect {database}", "set client_min_messages = warning;"]
+        lines += [f"create extension if not exists {extension};"]
     return "\n".join(lines)
 
 

@@ -1,14 +1,11 @@
--- Kiban's tables. Run by the owner; safe to run again.
+-- Kiban's tables. Run by kiban_owner (schema.py makes the roles and the schema); safe to run again.
 -- Three roles: kiban_owner owns, kiban_writer stores, kiban_reader answers. The reader owns nothing,
 -- cannot bypass row-level security, and sees nothing until a transaction says whose groups it reads for.
-
-create schema if not exists kiban;
-create extension if not exists vector;
 
 -- A zone is all documents with an identical audience. No reader group means nobody.
 create table if not exists kiban.zone (
     id integer generated always as identity primary key,
-    readers text[] not null unique
+    readers text[] not null unique check (array_position(readers, '') is null)
 );
 
 create table if not exists kiban.membership (
@@ -90,6 +87,7 @@ create table if not exists kiban.embedding (
         on update cascade on delete cascade
 ) partition by list (generation_id);
 create index if not exists embedding_chunk on kiban.embedding (chunk_id, zone_id);
+create index if not exists embedding_zone on kiban.embedding (zone_id);  -- the exact lane's way in
 
 -- What was learnt from what. No foreign key to document: lineage outlives what it points at.
 create table if not exists kiban.curriculum (
@@ -146,41 +144,90 @@ from kiban.lineage
 join kiban.curriculum on curriculum.sha256 = lineage.curriculum_sha256
 left join kiban.document on document.id = lineage.document_id
 left join kiban.zone on zone.id = document.zone_id
-where document.id is null or not (zone.readers @> curriculum.audience);
+where document.id is null or not (zone.readers @> array['everyone'] or zone.readers @> curriculum.audience);
 
--- Row-level security. Null or empty groups: no zone, no row.
-create or replace function kiban.visible_zones() returns integer[] language sql stable as $$
-    select coalesce(array_agg(id), '{}') from kiban.zone
-    where readers && string_to_array(nullif(current_setting('kiban.groups', true), ''), ',')
+-- Whose groups this transaction reads for, as an array literal. Unset or empty: nobody's.
+create or replace function kiban.reading_groups() returns text[] language sql stable parallel safe as $$
+    select nullif(current_setting('kiban.groups', true), '')::text[]
 $$;
 
+-- The reader sees the zones it may read, and of every other table the rows of the zones it sees.
 do $$
 declare
     name text;
-    zone_column text;
 begin
     foreach name in array array['zone', 'document', 'chunk', 'posting', 'embedding'] loop
-        zone_column := case name when 'zone' then 'id' else 'zone_id' end;
         execute format('alter table kiban.%I enable row level security', name);
         execute format('alter table kiban.%I force row level security', name);
         execute format('drop policy if exists keepers on kiban.%I', name);
-        execute format('create policy keepers on kiban.%I to kiban_owner, kiban_writer using (true) with check (true)', name);
         execute format('drop policy if exists readers on kiban.%I', name);
-        if name = 'zone' then
-            create policy readers on kiban.zone for select to kiban_reader
-                using (readers && string_to_array(nullif(current_setting('kiban.groups', true), ''), ','));
-        else
-            execute format(
-                'create policy readers on kiban.%I for select to kiban_reader '
-                'using (zone_id = any ((select kiban.visible_zones())::integer[]))', name);
-        end if;
+        execute format(
+            'create policy keepers on kiban.%I to kiban_owner, kiban_writer using (true) with check (true)', name);
+        execute format(
+            'create policy readers on kiban.%I for select to kiban_reader using (%s)', name,
+            case name when 'zone' then 'readers && (select kiban.reading_groups())'
+                else 'zone_id = any (array(select id from kiban.zone))' end);
     end loop;
 end $$;
 
+-- Building an index needs an owner; the writer asks through these. A partition is closed to the reader
+-- twice over: no grant, and row-level security without a policy for it.
+create or replace function kiban.add_generation(
+    embedder text, embedder_sha256 text, dimensions integer, tokenizer text, chunking text
+) returns integer language plpgsql security definer set search_path from current as $$
+declare
+    generation integer;
+    partition text;
+begin
+    lock table kiban.generation in share row exclusive mode;  -- two who ask at once get one generation
+    select id from kiban.generation as known into generation
+    where (known.embedder_sha256, known.tokenizer, known.chunking) = ($2, $4, $5);
+    if generation is not null then
+        return generation;
+    end if;
+    insert into kiban.generation (embedder, embedder_sha256, dimensions, tokenizer, chunking)
+    values ($1, $2, $3, $4, $5) returning id into generation;
+    partition := format('embedding_%s', generation);
+    execute format(
+        'create table kiban.%I partition of kiban.embedding (check (vector_dims(vector) = %s)) '
+        'for values in (%s)', partition, dimensions, generation);
+    execute format('alter table kiban.%I enable row level security', partition);
+    execute format('alter table kiban.%I force row level security', partition);
+    execute format(
+        'create policy keepers on kiban.%I to kiban_owner, kiban_writer using (true) with check (true)',
+        partition);
+    return generation;
+end $$;
+
+create or replace function kiban.index_generation(generation integer) returns void
+language plpgsql security definer set search_path from current as $$
+begin
+    execute format(
+        'create index if not exists embedding_%s_graph on kiban.embedding_%s '
+        'using hnsw ((vector::halfvec(%s)) halfvec_cosine_ops)', $1, $1,
+        (select dimensions from kiban.generation where id = $1));
+    execute format('analyze kiban.embedding_%s', $1);
+end $$;
+
+create or replace function kiban.drop_generation(generation integer) returns void
+language plpgsql security definer set search_path from current as $$
+begin
+    if exists (select from kiban.release where (content ->> 'generation')::integer = $1) then
+        raise exception 'a release was made with generation %', $1;
+    end if;
+    execute format('drop table if exists kiban.embedding_%s', $1);
+    delete from kiban.generation where id = $1;
+end $$;
+
+revoke execute on function kiban.add_generation, kiban.index_generation, kiban.drop_generation from public;
+grant execute on function kiban.add_generation, kiban.index_generation, kiban.drop_generation to kiban_writer;
+
 grant usage on schema kiban to kiban_writer, kiban_reader;
 grant select, insert, update, delete on kiban.zone, kiban.membership, kiban.document, kiban.chunk,
-    kiban.posting, kiban.generation, kiban.embedding, kiban.curriculum, kiban.lineage to kiban_writer;
+    kiban.posting, kiban.embedding, kiban.curriculum, kiban.lineage to kiban_writer;
 grant select, insert on kiban.release, kiban.ledger to kiban_writer;
-grant select on kiban.tainted_curriculum to kiban_writer, kiban_reader;
+grant select on kiban.generation, kiban.tainted_curriculum to kiban_writer;
+grant usage on sequence kiban.chunk_id_seq to kiban_writer;
 grant select on kiban.zone, kiban.document, kiban.chunk, kiban.posting, kiban.embedding,
     kiban.generation, kiban.membership, kiban.release, kiban.ledger to kiban_reader;
+grant select (curriculum_sha256) on kiban.tainted_curriculum to kiban_reader;  -- not which documents
