@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 
@@ -49,3 +50,41 @@ class LedgerEntry:
     evidence: str  # where the verdict's report lies; "" when none
     previous_hash: str
     hash: str
+
+    @classmethod
+    def following(
+        cls,
+        previous: LedgerEntry | None,
+        *,
+        at: datetime,  # to the microsecond, with a time zone
+        actor: str,
+        action: Action,
+        release_id: str,
+        reason: str,
+        evidence: str,
+    ) -> LedgerEntry:
+        """Return the next entry, sealed with a hash over its content and the hash before it."""
+        seq, before = (previous.seq + 1, previous.hash) if previous else (1, "")
+        at = at.astimezone(UTC)
+        sealed = (seq, at.isoformat(), actor, action.value, release_id, reason, evidence, before)
+        digest = hashlib.sha256(json.dumps(sealed, ensure_ascii=False).encode()).hexdigest()
+        return cls(seq, at, actor, action, release_id, reason, evidence, before, digest)
+
+
+def tampered(entries: Sequence[LedgerEntry]) -> int | None:
+    """Return the number of the first entry that was changed, dropped or moved; None when all are intact."""
+    previous: LedgerEntry | None = None
+    for expected, entry in enumerate(entries, start=1):
+        again = LedgerEntry.following(
+            previous,
+            at=entry.at,
+            actor=entry.actor,
+            action=entry.action,
+            release_id=entry.release_id,
+            reason=entry.reason,
+            evidence=entry.evidence,
+        )
+        if (entry.seq, entry.hash, entry.previous_hash) != (again.seq, again.hash, again.previous_hash):
+            return expected
+        previous = entry
+    return None
