@@ -1,0 +1,112 @@
+"""Make the environments Kiban runs in: `python3 infra/setup [--tests]`. Only Python is needed beforehand.
+
+.bootstrap     the installer (uv), and the log of all it said
+.venv          control and training: the rooms, Prefect, MLflow, torch
+.venv-serve    serving: vLLM, which pins other versions
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import sys
+import tomllib
+from pathlib import Path
+
+from environments import HOME, ROOT, Environment, Installer
+from report import Refused, step
+
+sys.path.insert(0, str(ROOT / "src"))
+
+import absent
+import browser
+
+from kiban.stack import machine
+
+DISK_GIB = {"cpu": 12, "gpu": 24}
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--tests", action="store_true", help="also what the tests need")
+    options = arguments.parse_args()
+    HOME.mkdir(exist_ok=True)
+    try:
+        with (HOME / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two terminals, one installation
+            set_up(tests=options.tests)
+    except Refused as refused:
+        sys.exit(f"\n{refused}")
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted. Run it again: it continues.")
+
+
+def set_up(*, tests: bool) -> None:
+    """Make or refresh every environment. Raises Refused."""
+    gpu = wants_gpu()
+    serve, control = plan(gpu=gpu, torch="torch-cpu.txt", tests=tests)
+    if not (serve.installed() and control.installed()):
+        refuse_unfit_machine(gpu=gpu)
+    uv = Installer()
+    serve, control = plan(gpu=gpu, torch=choose_torch(uv, control, gpu=gpu), tests=tests)
+    if serve.make(uv, recipe=[HERE / "absent.py"], finish=finish_serving):
+        serve.compile_in_background()
+    if control.make(uv, recipe=[ROOT / "pyproject.toml"], finish=lambda made: install_kiban(uv, made)):
+        control.compile_in_background()
+    if tests:
+        browser.provide(HOME / "setup.log")
+
+
+def plan(*, gpu: bool, torch: str, tests: bool) -> tuple[Environment, Environment]:
+    """Return the serving and the control environment as they should be. Tests, once in, stay in."""
+    serving = ("serve-gpu.txt",) if gpu else ("serve.txt", torch)
+    serve = Environment("serving environment", ROOT / ".venv-serve", serving)
+    control = Environment("control and training environment", ROOT / ".venv", ("control.txt", torch))
+    if tests or "test.txt" in control.installed():
+        control = Environment(control.name, control.folder, (*control.files, "test.txt"))
+    return serve, control
+
+
+def wants_gpu() -> bool:
+    """Whether the settings ask for a GPU; by default, whether there is one."""
+    file = ROOT / "kiban.toml"
+    written = tomllib.loads(file.read_text()).get("device", "auto") if file.exists() else "auto"
+    device = os.environ.get("KIBAN_DEVICE", written)
+    return machine.has_gpu() if device == "auto" else device == "gpu"
+
+
+def choose_torch(uv: Installer, control: Environment, *, gpu: bool) -> str:
+    """Return the CPU build's list where there is no GPU and it can be had, else the ordinary one's."""
+    if gpu:
+        return "torch-cuda.txt"
+    for known in ("torch-cpu.txt", "torch-cuda.txt"):
+        if known in control.installed():
+            return known
+    cpu = ROOT / "infra" / "requirements" / "torch-cpu.txt"
+    with step("looking for the CPU build of torch"):
+        return cpu.name if uv.can_have(cpu) else "torch-cuda.txt"
+
+
+def refuse_unfit_machine(*, gpu: bool) -> None:
+    findings = [
+        f for f in machine.examine(ROOT, gpu=gpu, disk_gib=DISK_GIB["gpu" if gpu else "cpu"]) if not f.ok
+    ]
+    for finding in findings:
+        print(f"{finding.name}: {finding.detail}\n  Mend: {finding.mend}", file=sys.stderr)
+    if any(finding.needed for finding in findings):
+        raise Refused("This machine cannot run Kiban yet; the lines above say what is missing.")
+
+
+def finish_serving(made: Environment) -> None:
+    if "serve.txt" in made.files:
+        absent.record(next(made.folder.glob("lib/python*/site-packages")))
+
+
+def install_kiban(uv: Installer, made: Environment) -> None:
+    uv("pip", "install", "--python", made.python, "--no-deps", "--no-build-isolation", "--editable", ROOT)
+
+
+if __name__ == "__main__":
+    main()
