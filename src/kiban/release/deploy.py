@@ -105,7 +105,7 @@ def shelve(source: Weights, place: Path) -> Weights:
 def prove_effect(host: AdapterHost, name: str, base_model: str, canaries: Sequence[str]) -> float:
     """Return how much the adapter changes, in nats per token. Raises NoEffect or BadWeights.
 
-    Every prompt has to change, on every server: one server that ignores the adapter must not hide among others.
+    Every prompt has to change, on every server: one that ignores the adapter must not hide among others.
     """
     base, again, adapted = (host.logprobs(model, canaries) for model in (base_model, base_model, name))
     if not all(math.isfinite(value) for prompt in adapted for value in prompt):
