@@ -1,0 +1,76 @@
+"""Two pools of connections, as two roles: one that stores, one that answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from pgvector.psycopg import register_vector
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from kiban.errors import PartUnavailable
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+PATIENCE = 10.0  # seconds to wait for a connection
+
+# One round trip. `true` ends each setting with the transaction, so a pooled connection forgets whom it
+# read for. A generic plan would be made for everybody's zones at once, hence custom plans.
+READ_FOR = """
+select set_config('kiban.groups', %(groups)s::text[]::text, true),
+       set_config('plan_cache_mode', 'force_custom_plan', true)
+"""
+
+
+class Postgres:
+    """Connections to one database. Every method raises PartUnavailable when it does not answer."""
+
+    def __init__(self, writer_dsn: str, reader_dsn: str, *, connections: int = 8) -> None:
+        address = psycopg.conninfo.conninfo_to_dict(reader_dsn)
+        self._where = f"{address.get('host')}:{address.get('port', 5432)}"
+        self._writers = _pool(writer_dsn, connections, read_only=False)
+        self._readers = _pool(reader_dsn, connections, read_only=True)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Give a transaction as kiban_writer; it commits when the block ends well."""
+        with _naming_the_part(self._where), self._writers.connection() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self, groups: Iterable[str]) -> Iterator[Connection]:
+        """Give a read-only transaction as kiban_reader that sees what any of these groups may read."""
+        with _naming_the_part(self._where), self._readers.connection() as connection:
+            connection.execute(READ_FOR, {"groups": sorted(groups)})
+            yield connection
+
+    def close(self) -> None:
+        self._writers.close()
+        self._readers.close()
+
+
+def _pool(dsn: str, connections: int, *, read_only: bool) -> ConnectionPool[Connection]:
+    def configure(connection: Connection) -> None:
+        register_vector(connection)
+        connection.commit()  # the pool wants it back idle
+        connection.read_only = read_only
+
+    return ConnectionPool(
+        dsn,
+        min_size=1,
+        max_size=connections,
+        timeout=PATIENCE,
+        configure=configure,
+        check=ConnectionPool.check_connection,  # survive a restarted server
+        kwargs={"connect_timeout": 5, "application_name": "kiban"},
+        open=True,
+    )
+
+
+@contextmanager
+def _naming_the_part(where: str) -> Iterator[None]:
+    try:
+        yield
+    except (psycopg.OperationalError, PoolTimeout) as error:
+        raise PartUnavailable(f"Postgres at {where}: {str(error).strip()}.", mend="kiban status") from error

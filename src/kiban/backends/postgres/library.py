@@ -1,0 +1,201 @@
+"""ports.Library: documents stored whole, by binary COPY."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from kiban.backends.postgres import copying, rows
+from kiban.backends.postgres.connect import Connection, Postgres
+from kiban.backends.postgres.copying import Shelved, storable
+from kiban.domain.access import Audience
+from kiban.domain.document import Arrival, Chunk, Document, Place, SourceFile
+from kiban.domain.text import Span
+from kiban.ports import Vector
+
+# A version counts contents seen; attempts count failures in a row.
+RECORD = """
+insert into kiban.document as known (source, uri, title, sha256, size, zone_id, state, reason, attempts)
+values (%(source)s, %(uri)s, %(title)s, %(sha256)s, %(size)s, %(zone)s, %(state)s, %(reason)s, %(attempts)s)
+on conflict (source, uri) do update set
+    version = known.version + (known.sha256 <> excluded.sha256)::int,
+    title = coalesce(nullif(excluded.title, ''), known.title),
+    sha256 = excluded.sha256, size = excluded.size, zone_id = excluded.zone_id, state = excluded.state,
+    since = now(), reason = excluded.reason,
+    attempts = case excluded.state when 'failed' then known.attempts + 1 else 0 end
+returning id
+"""
+
+WITHOUT = """
+select id, ordinal, span_start, span_end, page, sheet, slide, heading, original, normalised
+from kiban.chunk
+where not exists (
+    select from kiban.embedding where generation_id = %(generation)s and chunk_id = chunk.id
+)
+order by id limit %(limit)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much the library holds."""
+
+    documents: int
+    failed: int
+    chunks: int
+    zones: int
+    without_vector: int  # chunks that no generation can find by meaning
+
+
+class PostgresLibrary:
+    """Where documents are kept, as kiban_writer. Every call is one transaction."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    def documents(self, source: str | None = None) -> list[Document]:
+        with self._postgres.writing() as tx:
+            found = tx.execute(
+                rows.DOCUMENTS + "where %(source)s::text is null or source = %(source)s order by source, uri",
+                {"source": source},
+            )
+            return [rows.document(*row) for row in found]
+
+    def put(self, source: str, arrivals: Sequence[Arrival], vectors: Mapping[int, Sequence[Vector]]) -> None:
+        with self._storing(source) as tx:
+            shelved = _shelve(tx, source, arrivals)
+            copying.chunks(tx, shelved)
+            copying.postings(tx, shelved)
+            for generation, of_chunks in vectors.items():
+                copying.embeddings(tx, generation, [(item.id, item.zone) for item in shelved], of_chunks)
+
+    def fail(self, source: str, file: SourceFile, reason: str) -> None:
+        with self._storing(source) as tx:
+            zone = _zone(tx, file.audience)
+            found = tx.execute(RECORD, _record(source, file, zone, state="failed", reason=reason))
+            tx.execute("delete from kiban.chunk where document_id = %s", found.fetchone())
+
+    def move_audience(self, source: str, file: SourceFile) -> None:
+        with self._storing(source) as tx:
+            tx.execute(
+                "update kiban.document set zone_id = %s where source = %s and uri = %s",
+                [_zone(tx, file.audience), source, file.uri],
+            )
+
+    def delete(self, source: str, uris: Iterable[str]) -> int:
+        with self._storing(source) as tx:
+            return tx.execute(
+                "delete from kiban.document where source = %s and uri = any(%s)", [source, list(uris)]
+            ).rowcount
+
+    def set_memberships(self, memberships: Mapping[str, frozenset[str]]) -> None:
+        with self._storing("memberships") as tx:
+            tx.execute("delete from kiban.membership")
+            copying.memberships(tx, memberships)
+
+    def counts(self) -> Counts:
+        with self._postgres.writing() as tx:
+            found = tx.execute(
+                "select (select count(*) from kiban.document),"
+                " (select count(*) from kiban.document where state = 'failed'),"
+                " (select count(*) from kiban.chunk),"
+                " (select count(*) from kiban.zone where exists"
+                "   (select from kiban.document where zone_id = zone.id)),"
+                " (select count(*) from kiban.chunk where not exists"
+                "   (select from kiban.embedding where chunk_id = chunk.id))"
+            )
+            return Counts(*found.fetchone() or ())
+
+    def add_generation(
+        self, embedder: str, sha256: str, dimensions: int, tokenizer: str, chunking: str
+    ) -> int:
+        """Return the generation made of these parts, beginning an empty one if there is none."""
+        with self._postgres.writing() as tx:
+            found = tx.execute(
+                "select kiban.add_generation(%s, %s, %s, %s, %s)",
+                [embedder, sha256, dimensions, tokenizer, chunking],
+            ).fetchone()
+            assert found is not None
+            return int(found[0])
+
+    def chunks_without(self, generation: int, limit: int = 2048) -> dict[int, Chunk]:
+        """Return chunks that have no vector in `generation` yet, by id, without their terms."""
+        with self._postgres.writing() as tx:
+            return {
+                id: Chunk(ordinal, Span(start, end), Place(*place), original, normalised)
+                for id, ordinal, start, end, *place, original, normalised in tx.execute(
+                    WITHOUT, {"generation": generation, "limit": limit}
+                )
+            }
+
+    def add_embeddings(self, generation: int, ids: Sequence[int], vectors: Sequence[Vector]) -> None:
+        """Store one vector per chunk; chunks that have gone meanwhile are passed over."""
+        with self._postgres.writing() as tx:
+            zones = dict(
+                tx.execute(
+                    "select id, zone_id from kiban.chunk where id = any(%s) for share", [list(ids)]
+                ).fetchall()
+            )
+            there = [(id, vector) for id, vector in zip(ids, vectors, strict=True) if id in zones]
+            keys = [(id, zones[id]) for id, _ in there]
+            copying.embeddings(tx, generation, keys, [vector for _, vector in there])
+
+    def index_generation(self, generation: int) -> None:
+        """Build the graph over a generation in bulk, which is many times faster than row by row."""
+        with self._postgres.writing() as tx:
+            tx.execute("select kiban.index_generation(%s)", [generation])
+
+    def drop_generation(self, generation: int) -> None:
+        """Remove a generation and its vectors; Postgres refuses if a release was made with it."""
+        with self._postgres.writing() as tx:
+            tx.execute("select kiban.drop_generation(%s)", [generation])
+
+    @contextmanager
+    def _storing(self, source: str) -> Iterator[Connection]:
+        """Give a transaction that no other store of this source overlaps, so that none deadlock."""
+        with self._postgres.writing() as tx:
+            tx.execute("select pg_advisory_xact_lock(hashtext(%s))", [source])
+            yield tx
+
+
+def _zone(tx: Connection, audience: Audience) -> int:
+    readers = sorted(audience.groups)
+    tx.execute("insert into kiban.zone (readers) values (%s) on conflict (readers) do nothing", [readers])
+    found = tx.execute("select id from kiban.zone where readers = %s", [readers]).fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+def _record(
+    source: str, file: SourceFile, zone: int, *, state: str, title: str = "", reason: str = ""
+) -> dict[str, str | int]:
+    return {
+        "source": source,
+        "uri": file.uri,
+        "title": storable(title),
+        "sha256": file.sha256,
+        "size": file.size,
+        "zone": zone,
+        "state": state,
+        "reason": storable(reason),
+        "attempts": int(state == "failed"),
+    }
+
+
+def _shelve(tx: Connection, source: str, arrivals: Sequence[Arrival]) -> list[Shelved]:
+    """Record the documents, clear what their older versions said, and give each chunk its keys."""
+    zones = {audience: _zone(tx, audience) for audience in {arrival.file.audience for arrival in arrivals}}
+    documents = []
+    for arrival in arrivals:
+        zone = zones[arrival.file.audience]
+        found = tx.execute(RECORD, _record(source, arrival.file, zone, state="ready", title=arrival.title))
+        documents.append((*(found.fetchone() or ()), zone))
+    tx.execute("delete from kiban.chunk where document_id = any(%s)", [[id for id, _ in documents]])
+    count = sum(len(arrival.chunks) for arrival in arrivals)
+    ids = tx.execute("select nextval('kiban.chunk_id_seq') from generate_series(1, %s)", [count])
+    return [
+        Shelved(next(ids)[0], document_id, zone, chunk)
+        for arrival, (document_id, zone) in zip(arrivals, documents, strict=True)
+        for chunk in arrival.chunks
+    ]
