@@ -8,6 +8,9 @@ create table if not exists kiban.zone (
     readers text[] not null unique check (array_position(readers, '') is null)
 );
 
+-- Two canaries for posture.py: what everyone may read, and what nobody may.
+insert into kiban.zone (readers) values ('{everyone}'), ('{}') on conflict (readers) do nothing;
+
 create table if not exists kiban.membership (
     person text not null,
     group_name text not null,
