@@ -19,8 +19,8 @@ from report import Refused, step
 
 sys.path.insert(0, str(ROOT / "src"))
 
-import absent
 import browser
+import records
 
 from kiban.stack import machine
 
@@ -51,7 +51,7 @@ def set_up(*, tests: bool) -> None:
         refuse_unfit_machine(gpu=gpu)
     uv = Installer()
     serve, control = plan(gpu=gpu, torch=choose_torch(uv, control, gpu=gpu), tests=tests)
-    if serve.make(uv, recipe=[HERE / "absent.py"], finish=finish_serving):
+    if serve.make(uv, recipe=[HERE / "records.py"], finish=finish_serving):
         serve.compile_in_background()
     if control.make(uv, recipe=[ROOT / "pyproject.toml"], finish=lambda made: install_kiban(uv, made)):
         control.compile_in_background()
@@ -101,7 +101,7 @@ def refuse_unfit_machine(*, gpu: bool) -> None:
 
 def finish_serving(made: Environment) -> None:
     if "serve.txt" in made.files:
-        absent.record(next(made.folder.glob("lib/python*/site-packages")))
+        records.mend(next(made.folder.glob("lib/python*/site-packages")))
 
 
 def install_kiban(uv: Installer, made: Environment) -> None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from report import run, step
@@ -36,7 +38,10 @@ class Installer:
             with step("the installer"):
                 self._install()
             stamp.write_text(wanted)
-        self.env = {**os.environ, **_pip_sources(UV / "bin" / "python")}
+
+    @cached_property
+    def env(self) -> dict[str, str]:
+        return {**os.environ, **_pip_sources(UV / "bin" / "python")}
 
     def _install(self) -> None:
         missing = "apt-get install python3-venv, or name a Python that has ensurepip: make PYTHON=..."
@@ -44,9 +49,9 @@ class Installer:
         pip = (UV / "bin" / "python", "-m", "pip", "install", "--require-hashes")
         run([*pip, "-r", REQUIREMENTS / "bootstrap.txt"], log=LOG, mend=NETWORK)
 
-    def __call__(self, *arguments: str | Path) -> str:
+    def __call__(self, *arguments: str | Path, mend: str = NETWORK) -> None:
         """Run `uv` with these arguments. Raises Refused."""
-        return run([self.uv, "--no-config", *arguments], log=LOG, env=self.env, mend=NETWORK)
+        run([self.uv, "--no-config", *arguments], log=LOG, env=self.env, mend=mend)
 
     def can_have(self, requirements: Path) -> bool:
         """Whether these requirements could be installed, by asking without installing."""
@@ -111,15 +116,26 @@ class Environment:
         if self._stamp.exists() and self._stamp.read_text() == wanted and self.python.exists():
             return False
         self._stamp.unlink(missing_ok=True)
-        with step(f"{self.name}: {sum(map(_count, self.files))} packages"):
+        with step(f"{self.name}: {len(self._pins())} packages"):
             if not self._same_python():
-                uv("venv", "--clear", "--python", sys.executable, self.folder)
-            lists = (REQUIREMENTS / file for file in self.files)
-            uv("pip", "sync", "--python", self.python, "--require-hashes", *lists)
+                uv("venv", "--clear", "--force", "--python", sys.executable, self.folder)
+            uv("pip", "sync", "--python", self.python, "--require-hashes", self._list())
             finish(self)
-            uv("pip", "check", "--python", self.python)
+            uv("pip", "check", "--python", self.python, mend=f"remove {self.folder} and run again")
         self._stamp.write_text(wanted)
         return True
+
+    def _pins(self) -> dict[str, str]:
+        """Return the pin and hashes of every package. Where files differ, the later one knows better:
+        the ordinary torch comes with a triton of its own."""
+        text = "\n".join((REQUIREMENTS / file).read_text() for file in self.files)
+        blocks = re.split(r"\n(?=\S)", text.strip())
+        return {block.split("==")[0]: block for block in blocks if not block.startswith("#")}
+
+    def _list(self) -> Path:
+        path = HOME / f"{self.folder.name}.txt"
+        path.write_text("\n".join(self._pins().values()) + "\n")
+        return path
 
     def _same_python(self) -> bool:
         if not self.python.exists():
@@ -139,7 +155,3 @@ class Environment:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-
-
-def _count(file: str) -> int:
-    return sum("==" in line for line in (REQUIREMENTS / file).read_text().splitlines())

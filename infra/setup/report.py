@@ -39,12 +39,11 @@ def _tick(what: str, began: float, over: threading.Event) -> None:
 
 def run(
     command: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None, mend: str = ""
-) -> str:
-    """Run a command to its end and return what it printed. Raises Refused with the last lines if it fails."""
+) -> None:
+    """Run a command to its end. Raises Refused with the last lines it printed if it fails."""
     done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env)
     with log.open("a") as file:
         file.write(f"$ {' '.join(map(str, command))}\n{done.stdout}\n")
     if done.returncode:
         tail = "\n".join(done.stdout.strip().splitlines()[-8:])
         raise Refused(f"{tail}\n\n{command[0]} failed; all it said is in {log}.\nMend: {mend}")
-    return done.stdout
