@@ -1,0 +1,1 @@
+"""From files to text by place: one file per format, `dispatch` to choose, `jail` to survive them."""

@@ -1,0 +1,157 @@
+"""Collects what a parser reads, in reading order, under the headings it stands under."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+
+from kiban.domain.document import ParsedDocument, Place, Section
+
+HEADING_BREAK = " > "
+LONGEST_HEADING = 60  # characters; longer lines are text
+
+# Headings of regulations written as plain lines: 第3章 旅費, 第6条(宿泊費), 【目的】, ■概要.
+_ARTICLE = re.compile(
+    r"第\s*[0-9０-９一二三四五六七八九十百]+\s*([編章節条])(の[0-9０-９一二三四五六七八九十]+)?"
+)
+_BRACKETED = re.compile(r"(【[^】]+】|[■◆●▼]\s*\S.*)$")
+_RANK = {"編": 1, "章": 2, "節": 3, "条": 4}
+_UNRANKED = 5
+_SENTENCE_END = "。．.！？!?、,"
+
+
+@dataclass(slots=True)
+class _Block:
+    path: tuple[str, ...]
+    place: Place
+    lines: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Outline:
+    """A document in the making. A heading becomes the place of what follows it; one with nothing under
+    it becomes text, so that no word is lost."""
+
+    _headings: list[tuple[int, str]] = field(default_factory=list)
+    _blocks: list[_Block] = field(default_factory=list)
+    _place: Place = field(default_factory=Place)
+
+    def turn_to(self, place: Place) -> None:
+        """Go to another page, sheet or slide. Headings go on unless `place` brings its own."""
+        self._place = place
+        self._open()
+
+    def heading(self, level: int, text: str) -> None:
+        text = " ".join(text.split())
+        if text:
+            self._headings = [(rank, name) for rank, name in self._headings if rank < level]
+            self._headings.append((level, text))
+            self._open()
+
+    def add(self, text: str) -> None:
+        if text.strip():
+            if not self._blocks:
+                self._open()
+            self._blocks[-1].lines.append(text.strip("\n"))
+
+    def lines(self, text: str) -> None:
+        """Add plain text, taking lines that look like headings for headings."""
+        for line in text.split("\n"):
+            level = heading_level(line)
+            if level:
+                self.heading(level, line)
+            else:
+                self.add(line)
+
+    def document(self, title: str) -> ParsedDocument:
+        """Return the document. A single top heading that comes first is its title, not a place."""
+        if root := self._root():
+            title = root
+            for block in self._blocks:
+                block.path = block.path[1:]
+        blocks = [block for number, block in enumerate(self._blocks) if self._speaks(number)]
+        return ParsedDocument(title.strip(), tuple(_section(block) for block in blocks))
+
+    def _open(self) -> None:
+        self._blocks.append(_Block(tuple(name for _, name in self._headings), self._place))
+
+    def _root(self) -> str:
+        paths = [block.path for block in self._blocks if block.path or block.lines]
+        roots = {path[:1] for path in paths}
+        return paths[0][0] if paths and paths[0] and len(roots) == 1 else ""
+
+    def _speaks(self, number: int) -> bool:
+        """Say whether a block has text; a heading that nothing stands under is given itself as text."""
+        block = self._blocks[number]
+        if block.lines:
+            return True
+        following = self._blocks[number + 1].path if number + 1 < len(self._blocks) else ()
+        if not block.path or following[: len(block.path)] == block.path:
+            return False
+        block.lines.append(block.path[-1])
+        block.path = block.path[:-1]
+        return True
+
+
+def heading_level(line: str) -> int:
+    """Return the rank of a plain line that looks like a heading, 1 highest; 0 when it is text."""
+    line = line.strip()
+    if not line or len(line) > LONGEST_HEADING or line[-1] in _SENTENCE_END:
+        return 0
+    if article := _ARTICLE.match(line):
+        rest = line[article.end() :]
+        return _RANK[article[1]] if not rest or rest[0] in " 　（(:：" else 0
+    return _UNRANKED if _BRACKETED.match(line) else 0
+
+
+def table_lines(rows: Sequence[Sequence[str]], *, header: bool | None = None) -> list[str]:
+    """Render a table one row a line, "列: 値、列: 値", so that a row says what its values are even alone.
+
+    `header` says whether the first row names the columns; None: judge by its looks.
+    """
+    rows = [[" ".join(cell.split()) for cell in row] for row in rows]
+    rows = [row for row in rows if any(row)]
+    if not rows:
+        return []
+    if header if header is not None else _looks_like_header(rows):
+        names = rows[0]
+        return [_labelled(names, row) for row in rows[1:]] or ["、".join(filter(None, names))]
+    if all(len(row) == 2 for row in rows):
+        return [": ".join(filter(None, row)) for row in rows]
+    return ["、".join(filter(None, row)) for row in rows]
+
+
+def _labelled(names: Sequence[str], row: Sequence[str]) -> str:
+    cells = [
+        f"{names[column]}: {cell}"
+        if column < len(names) and names[column] and names[column] != cell
+        else cell
+        for column, cell in enumerate(row)
+        if cell
+    ]
+    return "、".join(cell for cell, _ in groupby(cells))  # a merged cell says its value once
+
+
+def _looks_like_header(rows: Sequence[Sequence[str]]) -> bool:
+    names = rows[0]
+    if len(rows) < 2 or len(names) < 2 or not all(names) or len(set(names)) < len(names):
+        return False
+    if any(_has_digit(name) and not re.search(r"[^\W\d]", name) for name in names):
+        return False  # a bare number names no column
+    if len(names) > 2:
+        return True
+    # Two columns are as often "label: value" lines. Values with digits under a name without one are a column.
+    values = [row[1] for row in rows[1:] if len(row) > 1 and row[1]]
+    digits = sum(_has_digit(value) for value in values)
+    return not _has_digit(names[1]) and 2 * digits > len(values)
+
+
+def _has_digit(text: str) -> bool:
+    return any(character.isdigit() for character in text)
+
+
+def _section(block: _Block) -> Section:
+    place = replace(block.place, heading=HEADING_BREAK.join(filter(None, (*block.path, block.place.heading))))
+    return Section("\n".join(block.lines), place)

@@ -1,0 +1,120 @@
+"""PDF: text by page (pypdfium2), and tables on pages that have ruling lines (pdfplumber, 20 times slower)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from io import BytesIO
+
+import pdfplumber
+import pypdfium2
+import pypdfium2.raw as pdfium
+from pdfplumber.table import Table
+
+from kiban.backends.parsers.outline import LONGEST_HEADING, Outline, table_lines
+from kiban.backends.parsers.reflow import reflow
+from kiban.domain.document import ParsedDocument, Place
+from kiban.errors import BrokenFile, EncryptedFile, OversizeFile
+
+MOST_PAGES = 5_000
+MOST_TABLE_PAGES = 100  # after so many, ruled pages are read as plain text: pdfplumber costs 60 ms a page
+_MOST_PATHS = 3_000  # drawn objects looked at on one page
+_THIN = 2.5  # points: a path no thicker is a line
+_NAMELESS = re.compile(
+    r"\s*(untitled|\(?anonymous\)?|microsoft \w+ - .*|.*\.(docx?|xlsx?|pptx?|tex|pdf|dvi))?\s*$", re.I
+)
+
+
+def read_pdf(content: bytes, stem: str) -> ParsedDocument:
+    """Return one section a page or more. Raises EncryptedFile, BrokenFile, OversizeFile."""
+    document = _open(content)
+    try:
+        if len(document) > MOST_PAGES:
+            raise OversizeFile(f"{len(document):,} pages, more than {MOST_PAGES:,}")
+        tables = _tables(content, document)
+        outline = Outline()
+        for number, page in enumerate(document, start=1):
+            outline.turn_to(Place(page=number))
+            _read_page(outline, page, tables.get(number, []))
+            page.close()
+        parsed = outline.document(stem)
+        return ParsedDocument(_title(document, parsed) or parsed.title, parsed.sections)
+    finally:
+        document.close()
+
+
+def _open(content: bytes) -> pypdfium2.PdfDocument:
+    try:
+        return pypdfium2.PdfDocument(content)
+    except pypdfium2.PdfiumError as error:
+        if pdfium.FPDF_GetLastError() == pdfium.FPDF_ERR_PASSWORD or "password" in str(error).lower():
+            raise EncryptedFile("it asks for a password") from error
+        raise BrokenFile(str(error)) from error
+
+
+def _read_page(outline: Outline, page: pypdfium2.PdfPage, tables: Sequence[Table]) -> None:
+    """Read the bands between tables as text, and each table by its rows."""
+    left, bottom, right, top = page.get_bbox()
+    text = page.get_textpage()
+    upper = top
+    for table in sorted(tables, key=lambda table: table.bbox[1]):
+        x0, y0, x1, y1 = table.bbox  # pdfplumber measures from the top
+        outline.lines(_between(text, left, top - y0, right, upper))
+        outline.lines(_between(text, left, top - y1, x0, top - y0))
+        for line in table_lines([[cell or "" for cell in row] for row in table.extract()]):
+            outline.add(line)
+        outline.lines(_between(text, x1, top - y1, right, top - y0))
+        upper = min(upper, top - y1)
+    outline.lines(_between(text, left, bottom, right, upper) if tables else _clean(text.get_text_range()))
+    text.close()
+
+
+def _between(text: pypdfium2.PdfTextPage, left: float, bottom: float, right: float, top: float) -> str:
+    if right <= left or top <= bottom:
+        return ""
+    return _clean(text.get_text_bounded(left=left, bottom=bottom, right=right, top=top))
+
+
+def _clean(text: str) -> str:
+    """pdfium marks a hyphen at a line's end with U+FFFE or U+0002."""
+    text = re.sub("[\ufffe\x02]\r?\n?", "", text)
+    return reflow(re.sub(r"\r\n?", "\n", text))
+
+
+def _tables(content: bytes, document: pypdfium2.PdfDocument) -> dict[int, list[Table]]:
+    """Return tables by page number, at least two rows and two columns each."""
+    ruled = [number for number, page in enumerate(document, start=1) if _is_ruled(page)][:MOST_TABLE_PAGES]
+    if not ruled:
+        return {}
+    found: dict[int, list[Table]] = {}
+    with pdfplumber.open(BytesIO(content), pages=ruled) as plumbed:
+        for page in plumbed.pages:
+            tables = [table for table in page.find_tables() if len(table.rows) > 1 and len(table.columns) > 1]
+            if tables:
+                found[page.page_number] = tables
+    return found
+
+
+def _is_ruled(page: pypdfium2.PdfPage) -> bool:
+    """Say whether lines cross on the page, or boxes stand side by side: without them no table is found."""
+    across = down = boxes = 0
+    for number, drawn in enumerate(page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_PATH], max_depth=3)):
+        left, bottom, right, top = drawn.get_bounds()
+        width, height = right - left, top - bottom
+        across += height <= _THIN < width
+        down += width <= _THIN < height
+        boxes += width > _THIN and height > _THIN
+        if (across >= 2 and down >= 2) or boxes >= 4:
+            return True
+        if number > _MOST_PATHS:
+            break
+    return False
+
+
+def _title(document: pypdfium2.PdfDocument, parsed: ParsedDocument) -> str:
+    """Return the title in the metadata unless a program wrote it, else the first line if it is short."""
+    title: str = document.get_metadata_value("Title")
+    if not _NAMELESS.match(title):
+        return title
+    first = next((section.text.lstrip().split("\n")[0] for section in parsed.sections), "")
+    return first if len(first) <= LONGEST_HEADING else ""
