@@ -12,14 +12,7 @@ from reportlab.lib.units import cm
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import (
-    BaseDocTemplate,
-    Flowable,
-    Frame,
-    PageTemplate,
-    Spacer,
-)
-from reportlab.platypus import PageBreak as NewPage
+from reportlab.platypus import BaseDocTemplate, Flowable, Frame, FrameBreak, PageTemplate, Spacer
 from reportlab.platypus import Paragraph as Text
 from reportlab.platypus import Table as Grid
 
@@ -27,14 +20,18 @@ from writers.office import AUTHOR
 from writers.original import Block, Heading, Original, PageBreak, Paragraph, Table
 
 MARGIN, GUTTER = 2.2 * cm, 0.8 * cm
-RULED = [("GRID", (0, 0), (-1, -1), 0.6, colors.black), ("BACKGROUND", (0, 0), (-1, 0), colors.lightgrey)]
+RULED = [
+    ("GRID", (0, 0), (-1, -1), 0.6, colors.black),
+    ("BACKGROUND", (0, 0), (-1, 0), colors.lightgrey),
+    ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
+]
 
 
 def write(original: Original) -> bytes:
     columns = int(original.head.get("columns", 1))
     result = BytesIO()
     document = BaseDocTemplate(result, pagesize=A4, invariant=1, title=original.title, author=AUTHOR)
-    document.addPageTemplates(PageTemplate(frames=_frames(columns), onPage=_number_page))
+    document.addPageTemplates(PageTemplate(frames=_frames(columns), onPageEnd=_number_page))
     styles = _styles(original.is_japanese)
     document.build([part for block in original.blocks for part in _flowables(block, styles, columns)])
     return result.getvalue()
@@ -84,6 +81,6 @@ def _flowables(block: Block, styles: dict[str, ParagraphStyle], columns: int) ->
             yield Grid(cells, colWidths=[width] * len(rows[0]), style=RULED, repeatRows=1)
             yield Spacer(0, 6)
         case PageBreak():
-            yield NewPage()
+            yield FrameBreak()  # the next column, or the next page after the last one
         case _:
             raise ValueError(f"a pdf original cannot hold {block}")
