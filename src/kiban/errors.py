@@ -4,6 +4,7 @@ KibanError
 ├── SettingsError              a field of kiban.toml or the environment is wrong
 ├── PartError                  a part of the stack
 │   ├── PartUnavailable          does not answer
+│   │   └── UnknownModel           answers, but does not serve the model we asked for
 │   ├── PartRefused              cannot start on this machine
 │   └── UnsafeRole               Postgres would not enforce permissions
 ├── DocumentError              one document, recorded as failed; the rest goes on
@@ -50,6 +51,10 @@ class PartError(KibanError):
 
 class PartUnavailable(PartError):
     """A part of the stack does not answer."""
+
+
+class UnknownModel(PartUnavailable):
+    """The server does not serve this model."""
 
 
 class PartRefused(PartError):

@@ -1,0 +1,120 @@
+"""Text from one or several vLLM servers, over their OpenAI-compatible API."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from kiban.domain.question import Turn
+from kiban.errors import PartError, PartUnavailable, UnknownModel
+
+CONNECT_TIMEOUT = 5.0  # seconds
+
+
+class VllmGenerator:
+    """Streams chat completions, greedily decoded, from the servers in turn.
+
+    A server that does not begin to answer is passed over for the next. Inside `async with`, connections are
+    kept open between calls; outside, each call opens its own, so that any event loop may use it.
+    `timeout` is the longest silence in seconds, before the first piece and between pieces.
+    """
+
+    def __init__(self, urls: Sequence[str], timeout: float = 120.0) -> None:
+        self._urls = tuple(url.rstrip("/") for url in urls)
+        self._turn = itertools.count()
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=timeout)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(timeout=self._timeout)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def stream(self, turns: Sequence[Turn], *, model: str, max_tokens: int) -> AsyncIterator[str]:
+        """Yield pieces of text. Closing the iterator closes the request, and vLLM stops writing.
+
+        Raises UnknownModel if no server has this model, PartUnavailable if none answers or one stops
+        half-way, PartError if a server refuses the request itself, e.g. for its length.
+        """
+        body = _body(turns, model, max_tokens)
+        first = next(self._turn) % len(self._urls)
+        for left, url in enumerate((*self._urls[first:], *self._urls[:first]), start=1 - len(self._urls)):
+            begun = False
+            try:
+                async with self._connection() as session, aclosing(_pieces(session, url, body)) as pieces:
+                    async for piece in pieces:
+                        begun = True
+                        yield piece
+                return
+            except PartUnavailable:
+                if begun or left == 0:
+                    raise
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[aiohttp.ClientSession]:
+        if self._session is not None:
+            yield self._session
+            return
+        async with aiohttp.ClientSession(timeout=self._timeout) as session:
+            yield session
+
+
+def _body(turns: Sequence[Turn], model: str, max_tokens: int) -> dict[str, Any]:
+    return {
+        "model": model,
+        "messages": [{"role": turn.role, "content": turn.text} for turn in turns],
+        "max_tokens": max_tokens,
+        "temperature": 0.0,
+        "seed": 0,
+        "stream": True,
+    }
+
+
+async def _pieces(
+    session: aiohttp.ClientSession, url: str, body: dict[str, Any]
+) -> AsyncGenerator[str, None]:
+    """Yield what one server writes."""
+    try:
+        async with session.post(f"{url}/v1/chat/completions", json=body) as response:
+            if response.status != 200:
+                raise _refusal(url, response.status, body["model"], await response.text())
+            async for data in _events(response, url):
+                for choice in data.get("choices", ()):
+                    if text := choice["delta"].get("content"):
+                        yield text
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        raise PartUnavailable(f"vLLM at {url}: {error or type(error).__name__}") from error
+
+
+async def _events(response: aiohttp.ClientResponse, url: str) -> AsyncIterator[dict[str, Any]]:
+    """Yield the server-sent events of a completion up to [DONE], without which it was cut."""
+    async for line in response.content:
+        if not line.startswith(b"data:"):
+            continue
+        data = line.removeprefix(b"data:").strip()
+        if data == b"[DONE]":
+            return
+        event = json.loads(data)
+        if "error" in event:
+            raise PartUnavailable(f"vLLM at {url}: {event['error'].get('message', event['error'])}")
+        yield event
+    raise PartUnavailable(f"vLLM at {url} stopped in the middle of an answer")
+
+
+def _refusal(url: str, status: int, model: str, text: str) -> PartError:
+    if status == 404:
+        return UnknownModel(f"vLLM at {url}: {model}")
+    detail = f"vLLM at {url} answered {status}: {text[:500]}"
+    return PartUnavailable(detail) if status >= 500 or status == 429 else PartError(detail)
