@@ -25,6 +25,7 @@ from safetensors.numpy import load_file, save_file
 
 from kiban.domain.access import Audience, Principal
 from kiban.domain.document import (
+    SECTION_BREAK,
     Arrival,
     Chunk,
     Document,
@@ -37,15 +38,15 @@ from kiban.domain.document import (
 from kiban.domain.learning import Curriculum, Weights
 from kiban.domain.question import Passage, Turn
 from kiban.domain.release import Action, LedgerEntry, Release
+from kiban.domain.text import Span
 from kiban.errors import (
     BadWeights,
-    BrokenFile,
     ConcurrentRelease,
     DocumentError,
     NoSuchRelease,
     PartUnavailable,
 )
-from kiban.ports import Vector
+from kiban.ports import Tokenizer, Vector
 
 
 class MemoryLedger:
@@ -266,6 +267,26 @@ class HashEmbedder:
         return unit
 
 
+def arrival(
+    uri: str, *texts: str, readers: Iterable[str] = ("everyone",), tokenizer: Tokenizer | None = None
+) -> Arrival:
+    """Return a document of one chunk per text, ready to be stored."""
+    tokenizer = tokenizer or WordTokenizer()
+    file = SourceFile(
+        uri,
+        Path(uri),
+        sum(map(len, texts)),
+        hashlib.sha256("\n".join(texts).encode()).hexdigest(),
+        Audience(frozenset(readers)),
+    )
+    chunks, start = [], 0
+    for ordinal, text in enumerate(texts):
+        span = Span(start, start + len(text))
+        chunks.append(Chunk(ordinal, span, Place(), text, text, tuple(tokenizer.terms(text))))
+        start = span.end + len(SECTION_BREAK)
+    return Arrival(file, uri, tuple(chunks))
+
+
 class MemoryLibrary:
     """A Library in dicts. Like the real one it keeps the version of a file that failed, and its title."""
 
@@ -422,8 +443,6 @@ def misbehave(file: SourceFile) -> ParsedDocument:
             print("a library prints to standard output")
         case "writer":
             file.path.with_suffix(".written").write_text("x")
-        case "broken":
-            raise BrokenFile("as told")
     return ParsedDocument(file.uri, (Section("読めた。", Place(page=1)),))
 
 
