@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from kiban.domain.evidence import Comparison, Outcome
@@ -31,6 +32,7 @@ from kiban.judge.sample_size import MOST_NEEDED, Array, by_document
 
 ALPHA = 0.05
 _EXACT_UP_TO = 12  # documents whose 2^n sign patterns are all tried; more are sampled
+_FEW_DOCUMENTS = 8  # fewer do not determine BCa's corrections; Student's interval is wide enough for them
 _RESAMPLES = 9_999
 _SEED = 20_240_229
 
@@ -149,6 +151,9 @@ def interval(values: Array, documents: Sequence[int], level: float) -> tuple[flo
     if len(clusters) < 2 or np.ptp(sums / sizes) < 1e-12:
         unseen = 1 - ((1 - level) / 2) ** (1 / len(clusters))
         return mean - unseen, mean + unseen
+    if len(clusters) < _FEW_DOCUMENTS:
+        half = _student(level, len(clusters)) * _standard_error(sums, sizes)
+        return mean - half, mean + half
     drawn = stats.bootstrap(
         (sums, sizes),
         lambda sums, sizes, axis: sums.sum(axis=axis) / sizes.sum(axis=axis),
@@ -164,8 +169,18 @@ def interval(values: Array, documents: Sequence[int], level: float) -> tuple[flo
 
 def _expanded(level: float, documents: int) -> float:
     """Return the level whose plain bootstrap interval is as wide as Student's on so few documents."""
-    student = stats.t.ppf((1 + level) / 2, documents - 1)
-    return float(1 - 2 * stats.norm.sf(math.sqrt(documents / (documents - 1)) * student))
+    widened = math.sqrt(documents / (documents - 1)) * _student(level, documents)
+    return float(1 - 2 * stats.norm.sf(widened))
+
+
+def _student(level: float, documents: int) -> float:
+    return float(stats.t.ppf((1 + level) / 2, documents - 1))
+
+
+def _standard_error(sums: Array, sizes: NDArray[np.int64]) -> float:
+    """Return the standard error of sum(sums) / sum(sizes), documents being independent (Miller 2024)."""
+    residuals = sums - sizes * sums.sum() / sizes.sum()
+    return math.sqrt(len(sums) / (len(sums) - 1) * np.square(residuals).sum()) / float(sizes.sum())
 
 
 def _settled(comparison: Comparison, adjusted: float, pairs: Pairs) -> Comparison:

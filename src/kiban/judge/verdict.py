@@ -47,7 +47,7 @@ class Thresholds:
 
     correct: float = 0.10
     abstained: float = 0.20
-    over_abstained: float = 0.20
+    over_abstained: float = 0.25  # each such abstention is a wrong answer too, and guarded as one
     time_ratio: float = 3.0  # adapters alone double the time per token without a GPU
 
 
