@@ -1,0 +1,66 @@
+"""One real Postgres for the whole run, emptied before each test that asks for it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from kiban.backends.embedded_postgres import EmbeddedPostgres
+from kiban.backends.postgres.connect import Postgres
+from kiban.backends.postgres.schema import migrate
+
+TABLES = ("ledger", "release", "lineage", "curriculum", "embedding", "posting", "chunk", "document")
+EMPTY = f"truncate {', '.join(f'kiban.{table}' for table in (*TABLES, 'generation', 'membership', 'zone'))}"
+
+
+@pytest.fixture
+def free_port() -> int:
+    return find_free_port()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """Give a running server with Kiban's tables in it."""
+    server = EmbeddedPostgres(
+        tmp_path_factory.mktemp("postgres"), find_free_port(), durable=False, memory_mb=128
+    )
+    server.start()
+    migrate(server.dsn("postgres"), server.passwords)
+    yield server
+    server.wipe()
+
+
+@pytest.fixture
+def admin(postgres_server: EmbeddedPostgres) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    """Give a superuser's connection to Kiban's database, where every statement is a transaction."""
+    with psycopg.connect(postgres_server.dsn("postgres"), autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def postgres(
+    postgres_server: EmbeddedPostgres, admin: psycopg.Connection[tuple[Any, ...]]
+) -> Iterator[Postgres]:
+    """Give empty tables, as the writer and the reader see them."""
+    admin.execute("set session_replication_role = replica")  # the ledger refuses to be emptied
+    admin.execute(f"{EMPTY} restart identity".encode())
+    admin.execute("set session_replication_role = origin")
+    partitions = admin.execute(
+        "select inhrelid::regclass::text from pg_inherits where inhparent = 'kiban.embedding'::regclass"
+    ).fetchall()
+    for (partition,) in partitions:
+        admin.execute(f"drop table {partition}".encode())
+    migrate(postgres_server.dsn("postgres"), postgres_server.passwords)
+    connections = Postgres(postgres_server.dsn("kiban_writer"), postgres_server.dsn("kiban_reader"))
+    yield connections
+    connections.close()
+
+
+def find_free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
