@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from kiban.domain.learning import Weights
+from kiban.domain.release import Release
+from kiban.errors import BadWeights, NoEffect
+from kiban.release.deploy import Deployed, converge, deploy, shelve
+from kiban.testing import MemoryAdapterHost, write_adapter
+
+
+@pytest.fixture
+def host() -> MemoryAdapterHost:
+    return MemoryAdapterHost()
+
+
+def put(source: Weights, host: MemoryAdapterHost, tmp_path: Path, label: str = "everyone") -> Deployed:
+    return deploy(label, source, host, shelf=tmp_path / "shelf", base_model="base")
+
+
+def test_a_deployed_adapter_is_listed_under_a_name_that_carries_its_hash(
+    host: MemoryAdapterHost, tmp_path: Path
+) -> None:
+    source = write_adapter(tmp_path / "out", strength=0.1)
+    deployed = put(source, host, tmp_path)
+    assert deployed.name == f"everyone@{source.sha256[:8]}"
+    assert host.adapters() == {deployed.name}
+    assert deployed.weights == Weights(tmp_path / "shelf" / deployed.name, source.sha256)
+    assert deployed.effect > 0.1
+
+
+def test_the_copy_on_the_shelf_is_read_only_and_outlives_the_training_folder(
+    host: MemoryAdapterHost, tmp_path: Path
+) -> None:
+    source = write_adapter(tmp_path / "out", strength=0.1)
+    shelved = put(source, host, tmp_path).weights.path
+    modes = {path.stat().st_mode & 0o222 for path in (shelved, *shelved.iterdir())}
+    assert modes == {0}
+    (source.path / "adapter_model.safetensors").write_bytes(b"other")
+    assert Weights.of(shelved).sha256 == source.sha256
+
+
+def test_deploying_again_copies_and_loads_nothing(host: MemoryAdapterHost, tmp_path: Path) -> None:
+    source = write_adapter(tmp_path / "out", strength=0.1)
+    assert put(source, host, tmp_path) == put(source, host, tmp_path)
+    assert host.loads == 1
+    assert len(os.listdir(tmp_path / "shelf")) == 1
+
+
+def test_many_may_shelve_the_same_weights_at_once(tmp_path: Path) -> None:
+    source = write_adapter(tmp_path / "out", strength=0.1)
+    with ThreadPoolExecutor(8) as people:
+        shelved = set(people.map(lambda _: shelve(source, tmp_path / "shelf" / "a"), range(16)))
+    assert shelved == {Weights(tmp_path / "shelf" / "a", source.sha256)}
+    assert os.listdir(tmp_path / "shelf") == ["a"]
+
+
+def test_an_adapter_that_changes_nothing_is_caught_though_the_server_took_it(
+    host: MemoryAdapterHost, tmp_path: Path
+) -> None:
+    with pytest.raises(NoEffect):
+        put(write_adapter(tmp_path / "out", strength=0.0), host, tmp_path)
+    assert host.adapters()
+
+
+def test_one_server_that_ignores_the_adapter_does_not_hide_among_others(tmp_path: Path) -> None:
+    class TwoServers(MemoryAdapterHost):
+        def logprobs(self, model: str, prompts: Sequence[str]) -> list[list[float]]:
+            return super().logprobs(model, prompts) + super().logprobs(self.base_model, prompts)
+
+    with pytest.raises(NoEffect):
+        put(write_adapter(tmp_path / "out", strength=0.5), TwoServers(), tmp_path)
+
+
+def test_a_change_within_the_noise_of_the_base_model_is_no_effect(tmp_path: Path) -> None:
+    class Noisy(MemoryAdapterHost):
+        calls = 0
+
+        def logprobs(self, model: str, prompts: Sequence[str]) -> list[list[float]]:
+            self.calls += 1
+            jitter = 0.5 * self.calls
+            return [[value + jitter for value in tokens] for tokens in super().logprobs(model, prompts)]
+
+    with pytest.raises(NoEffect):
+        put(write_adapter(tmp_path / "out", strength=0.001), Noisy(), tmp_path)
+
+
+def test_probabilities_that_are_not_numbers_are_refused(host: MemoryAdapterHost, tmp_path: Path) -> None:
+    with pytest.raises(BadWeights, match="not numbers"):
+        put(write_adapter(tmp_path / "out", strength=float("nan")), host, tmp_path)
+
+
+def test_an_adapter_the_server_accepts_and_forgets_is_not_deployed(tmp_path: Path) -> None:
+    class Forgetful(MemoryAdapterHost):
+        def adapters(self) -> set[str]:
+            return set()
+
+    with pytest.raises(NoEffect, match="does not list"):
+        put(write_adapter(tmp_path / "out", strength=0.1), Forgetful(), tmp_path)
+
+
+def test_weights_that_changed_since_they_were_named_are_refused(
+    host: MemoryAdapterHost, tmp_path: Path
+) -> None:
+    source = write_adapter(tmp_path / "out", strength=0.1)
+    whole = (source.path / "adapter_model.safetensors").read_bytes()
+    (source.path / "adapter_model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BadWeights, match="hash"):
+        put(source, host, tmp_path)
+    assert not host.adapters()
+
+
+def test_a_truncated_file_is_refused_even_under_its_own_hash(host: MemoryAdapterHost, tmp_path: Path) -> None:
+    source = write_adapter(tmp_path / "out", strength=0.1)
+    whole = (source.path / "adapter_model.safetensors").read_bytes()
+    (source.path / "adapter_model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BadWeights):
+        put(Weights.of(source.path), host, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"peft_type": "IA3"},
+        {"use_dora": True},
+        {"lora_bias": True},
+        {"modules_to_save": ["lm_head"]},
+        {"init_lora_weights": "pissa"},
+        {"layer_replication": [[0, 2]]},
+    ],
+)
+def test_what_vllm_does_not_serve_is_refused_before_it_is_loaded(
+    host: MemoryAdapterHost, tmp_path: Path, change: dict[str, object]
+) -> None:
+    source = write_adapter(tmp_path / "out", strength=0.1)
+    config = source.path / "adapter_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text("utf-8")) | change), "utf-8")
+    with pytest.raises(BadWeights):
+        put(Weights.of(source.path), host, tmp_path)
+    assert host.loads == 0
+
+
+@pytest.mark.parametrize("spoilt", ["pickle", "link", "missing", "not json"])
+def test_only_a_plain_folder_of_safetensors_and_text_is_shelved(
+    host: MemoryAdapterHost, tmp_path: Path, spoilt: str
+) -> None:
+    source = write_adapter(tmp_path / "out", strength=0.1)
+    if spoilt == "pickle":
+        (source.path / "optimizer.pt").write_bytes(b"\x80\x04.")
+    elif spoilt == "link":
+        (source.path / "more.json").symlink_to(source.path / "adapter_config.json")
+    elif spoilt == "missing":
+        (source.path / "adapter_model.safetensors").unlink()
+    else:
+        (source.path / "adapter_config.json").write_text("{", "utf-8")
+    with pytest.raises(BadWeights):
+        put(source, host, tmp_path)
+    assert not (tmp_path / "shelf").exists()
+
+
+@pytest.mark.parametrize("label", ["../up", "a/b", "", "a b", "．．"])
+def test_a_label_that_could_lead_elsewhere_is_refused(
+    host: MemoryAdapterHost, tmp_path: Path, label: str
+) -> None:
+    with pytest.raises(BadWeights, match="name"):
+        put(write_adapter(tmp_path / "out", strength=0.1), host, tmp_path, label)
+
+
+def released(deployed: Deployed) -> Release:
+    weights = deployed.weights
+    return Release(
+        "qwen", deployed.name, str(weights.path), weights.sha256, "e5", "e" * 64, 1, "p1", "curriculum"
+    )
+
+
+def test_what_a_restarted_server_forgot_is_loaded_again(host: MemoryAdapterHost, tmp_path: Path) -> None:
+    release = released(put(write_adapter(tmp_path / "out", strength=0.1), host, tmp_path))
+    assert not converge(release, host, base_model="base")
+    host.restart()
+    assert converge(release, host, base_model="base")
+    assert release.adapter in host.adapters()
+
+
+def test_a_shelf_somebody_wrote_to_is_not_loaded_again(host: MemoryAdapterHost, tmp_path: Path) -> None:
+    deployed = put(write_adapter(tmp_path / "out", strength=0.1), host, tmp_path)
+    host.restart()
+    deployed.weights.path.chmod(0o755)
+    (deployed.weights.path / "more.json").write_text("{}", "utf-8")
+    with pytest.raises(BadWeights, match="hash"):
+        converge(released(deployed), host, base_model="base")
+
+
+def test_the_base_release_needs_no_adapter(host: MemoryAdapterHost) -> None:
+    base = Release("qwen", None, None, None, "e5", "e" * 64, 1, "p1", None)
+    assert not converge(base, host, base_model="base")
