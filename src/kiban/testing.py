@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count
 from math import log
 from pathlib import Path
 from threading import Lock
@@ -296,6 +297,7 @@ class MemoryLibrary:
         self.people: dict[str, frozenset[str]] = {}
         self.puts: list[tuple[str, ...]] = []  # uris of each transaction
         self._documents: dict[tuple[str, str], Document] = {}
+        self._ids = count(1)
 
     def documents(self, source: str | None = None) -> list[Document]:
         return [
@@ -340,7 +342,7 @@ class MemoryLibrary:
         known = self._documents.get((source, file.uri))
         failed = state is DocumentState.FAILED
         self._documents[source, file.uri] = Document(
-            id=known.id if known else len(self._documents) + 1,
+            id=known.id if known else next(self._ids),
             source=source,
             uri=file.uri,
             title=title or (known.title if known else ""),
@@ -433,8 +435,7 @@ def misbehave(file: SourceFile) -> ParsedDocument:
             while True:
                 pass
         case "greedy":
-            hoard = [bytearray(2**26) for _ in range(2**10)]
-            return ParsedDocument("greedy", (Section(str(len(hoard)), Place()),))
+            return ParsedDocument("greedy", (Section(str(bytearray(2**40)), Place()),))
         case "crash":
             os.abort()
         case "talkative":

@@ -1,4 +1,4 @@
-"""Rows into tables by binary COPY, the fastest way that Postgres has."""
+"""Rows into tables by binary COPY, the fastest way into Postgres."""
 
 from __future__ import annotations
 
@@ -108,8 +108,15 @@ def _posting_rows(item: Shelved) -> Iterator[tuple[str, int, int, int, int]]:
 def _copy(
     tx: Connection, table: str, columns: Mapping[str, str], records: Iterable[Sequence[object]]
 ) -> None:
-    statement = f"copy kiban.{table} ({', '.join(columns)}) from stdin (format binary)"
-    with tx.cursor() as cursor, cursor.copy(statement.encode()) as copy:
-        copy.set_types(list(columns.values()))
-        for record in records:
-            copy.write_row(record)
+    """Copy into a table. By way of a temporary one: COPY refuses a table under row-level security."""
+    names = ", ".join(columns)
+    tx.execute(f"create temporary table incoming (like kiban.{table}) on commit drop".encode())
+    with tx.cursor() as cursor:
+        with cursor.copy(f"copy incoming ({names}) from stdin (format binary)".encode()) as copy:
+            copy.set_types(list(columns.values()))
+            for record in records:
+                copy.write_row(record)
+    tx.execute(
+        f"insert into kiban.{table} ({names}) overriding system value select {names} from incoming".encode()
+    )
+    tx.execute("drop table incoming")

@@ -85,8 +85,9 @@ def _create_roles(admin: psycopg.Connection, passwords: Mapping[str, str]) -> No
         admin.execute(
             sql.SQL("alter role {} login password {}").format(sql.Identifier(role), secret.decode())
         )
+        allowed = "connect, temporary" if role == WRITER else "connect"
         admin.execute(
-            sql.SQL("grant connect on database {} to {}").format(
+            sql.SQL(f"grant {allowed} on database {{}} to {{}}").format(
                 sql.Identifier(admin.info.dbname), sql.Identifier(role)
             )
         )

@@ -1,0 +1,198 @@
+"""What is stored is found by those who may read it: in memory and in Postgres alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import log
+
+import pytest
+
+from kiban.backends.postgres.connect import Postgres
+from kiban.backends.postgres.library import PostgresLibrary
+from kiban.backends.postgres.search import PostgresSearch
+from kiban.domain.access import Audience, Principal
+from kiban.domain.document import Arrival, DocumentState, Place
+from kiban.domain.question import Passage
+from kiban.ports import Library, SearchIndex
+from kiban.testing import HashEmbedder, MemoryLibrary, MemorySearch, arrival
+
+SOMEONE = Principal("someone", frozenset())
+AOI = Principal("aoi", frozenset({"hr"}))
+KEN = Principal("ken", frozenset({"lab", "plant"}))
+EMBEDDER = HashEmbedder()
+
+
+@dataclass(frozen=True)
+class Shelf:
+    library: Library
+    search: SearchIndex
+    generation: int
+
+    def put(self, *arrivals: Arrival, source: str = "files") -> None:
+        texts = [chunk.normalised for arrived in arrivals for chunk in arrived.chunks]
+        self.library.put(source, arrivals, {self.generation: EMBEDDER.passages(texts)})
+
+    def near(self, who: Principal, text: str, limit: int = 10) -> list[Passage]:
+        return self.search.nearest(who, EMBEDDER.query(text), self.generation, limit, exact=True)
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def shelf(request: pytest.FixtureRequest) -> Shelf:
+    if request.param == "memory":
+        memory = MemoryLibrary()
+        return Shelf(memory, MemorySearch(memory), generation=1)
+    postgres: Postgres = request.getfixturevalue("postgres")
+    library = PostgresLibrary(postgres)
+    generation = library.add_generation("hash", "0" * 64, EMBEDDER.dimensions, "words-1", "whole")
+    return Shelf(library, PostgresSearch(postgres), generation)
+
+
+def uris(passages: Sequence[Passage]) -> list[str]:
+    return [passage.uri for passage in passages]
+
+
+def test_what_was_put_comes_back_as_it_was(shelf: Shelf) -> None:
+    place = Place(page=3, heading="第2章 > 休暇")
+    arrived = arrival("rules.pdf", "年次有給休暇は二十日。", "慶弔休暇は五日。")
+    first, second = arrived.chunks
+    shelf.put(
+        replace(arrived, title="就業規則", chunks=(replace(first, place=place, original="年次"), second))
+    )
+
+    (document,) = shelf.search.documents(SOMEONE)
+    assert (document.uri, document.title, document.version) == ("rules.pdf", "就業規則", 1)
+    assert (document.state, document.audience) == (DocumentState.READY, Audience(frozenset({"everyone"})))
+    one, two = shelf.search.browse(SOMEONE)
+    assert (one.place, one.original, one.normalised, one.span) == (
+        place,
+        "年次",
+        first.normalised,
+        first.span,
+    )
+    assert (two.span, two.title, two.document_id) == (second.span, "就業規則", document.id)
+
+
+def test_a_new_version_replaces_the_old_whole(shelf: Shelf) -> None:
+    shelf.put(arrival("a.md", "old words here", "more old words"))
+    shelf.put(arrival("a.md", "new words here"))
+    (document,) = shelf.library.documents()
+    assert document.version == 2
+    assert [passage.original for passage in shelf.search.browse(SOMEONE)] == ["new words here"]
+    assert shelf.search.matching(SOMEONE, ["old"], 10) == []
+
+
+def test_storing_the_same_content_again_is_no_new_version(shelf: Shelf) -> None:
+    for _ in range(2):
+        shelf.put(arrival("a.md", "the same words"))
+    assert [document.version for document in shelf.library.documents()] == [1]
+    assert shelf.search.visible_chunks(SOMEONE) == 1
+
+
+def test_a_file_that_fails_is_kept_by_name_and_served_no_more(shelf: Shelf) -> None:
+    arrived = arrival("a.md", "readable once")
+    shelf.put(arrived)
+    broken = replace(arrived.file, sha256="f" * 64)
+    shelf.library.fail("files", broken, "The file is damaged.")
+    shelf.library.fail("files", broken, "The file is damaged.")
+    (document,) = shelf.library.documents("files")
+    assert (document.state, document.reason, document.attempts, document.version) == (
+        DocumentState.FAILED,
+        "The file is damaged.",
+        2,
+        2,
+    )
+    assert shelf.search.browse(SOMEONE) == shelf.near(SOMEONE, "readable once") == []
+
+    shelf.put(arrived)
+    (document,) = shelf.library.documents("files")
+    assert (document.state, document.reason, document.attempts) == (DocumentState.READY, "", 0)
+
+
+def test_deleting_takes_only_what_is_named_in_its_source(shelf: Shelf) -> None:
+    shelf.put(arrival("a.md", "alpha"), arrival("b.md", "beta"))
+    shelf.put(arrival("a.md", "alpha elsewhere"), source="other")
+    assert shelf.library.delete("files", ["a.md", "never.md"]) == 1
+    assert [(d.source, d.uri) for d in shelf.library.documents()] == [("files", "b.md"), ("other", "a.md")]
+    assert sorted(uris(shelf.search.browse(SOMEONE))) == ["a.md", "b.md"]
+
+
+def test_a_document_that_comes_back_after_deletion_is_another_document(shelf: Shelf) -> None:
+    shelf.put(arrival("a.md", "alpha"), arrival("b.md", "beta"))
+    ids = {document.id for document in shelf.library.documents()}
+    shelf.library.delete("files", ["a.md", "b.md"])
+    shelf.put(arrival("a.md", "alpha"))
+    assert shelf.library.documents()[0].id not in ids
+
+
+def test_each_principal_sees_the_documents_of_their_groups_and_of_everyone(shelf: Shelf) -> None:
+    shelf.put(
+        arrival("all.md", "common words"),
+        arrival("hr.md", "common words of people", readers=["hr", "board"]),
+        arrival("lab.md", "common words of the lab", readers=["lab"]),
+        arrival("none.md", "common words of nobody", readers=[]),
+    )
+    for who, expected in {
+        SOMEONE: ["all.md"],
+        AOI: ["all.md", "hr.md"],
+        KEN: ["all.md", "lab.md"],
+    }.items():
+        assert sorted(uris(shelf.search.browse(who))) == expected
+        assert sorted(uris(shelf.near(who, "common words"))) == expected
+        assert sorted(uris(shelf.search.matching(who, ["common"], 10))) == expected
+        assert sorted(document.uri for document in shelf.search.documents(who)) == expected
+        assert shelf.search.visible_chunks(who) == len(expected)
+
+
+def test_a_group_is_matched_whole_whatever_its_name_holds(shelf: Shelf) -> None:
+    named = 'CN="人事, 部",OU={a}\\b'
+    shelf.put(arrival("hr.md", "words", readers=[named]))
+    assert shelf.search.visible_chunks(Principal("in", frozenset({named}))) == 1
+    for part in ('CN="人事', "人事", "OU={a}\\b", "", "{", "*"):
+        assert shelf.search.visible_chunks(Principal("out", frozenset({part}))) == 0
+
+
+def test_moving_the_audience_shows_to_the_new_and_hides_from_the_old(shelf: Shelf) -> None:
+    arrived = arrival("a.md", "common words", readers=["hr"])
+    shelf.put(arrived)
+    shelf.library.move_audience("files", replace(arrived.file, audience=Audience(frozenset({"lab"}))))
+    for who, expected in {AOI: [], KEN: ["a.md"]}.items():
+        assert uris(shelf.near(who, "common words")) == expected
+        assert uris(shelf.search.matching(who, ["common"], 10)) == expected
+        assert [document.uri for document in shelf.search.documents(who)] == expected
+
+
+def test_the_nearest_come_first_with_their_cosine(shelf: Shelf) -> None:
+    shelf.put(arrival("a.md", "出張旅費の精算", "社員食堂", "出張の宿泊費"))
+    query = EMBEDDER.query("出張旅費")
+    found = shelf.near(SOMEONE, "出張旅費", limit=2)
+    assert [passage.original for passage in found] == ["出張旅費の精算", "出張の宿泊費"]
+    for passage in found:
+        cosine = sum(a * b for a, b in zip(query, EMBEDDER.query(passage.original), strict=True))
+        assert passage.score == pytest.approx(cosine, abs=2e-3)  # half precision
+
+
+def test_bm25_scores_are_those_of_the_textbook(shelf: Shelf) -> None:
+    shelf.put(arrival("a.md", "pump pump valve", "pump", "motor motor"))
+    found = shelf.search.matching(SOMEONE, ["pump", "valve", "pump", "unknown"], 10)
+
+    def part(frequency: int, length: int, having: int) -> float:
+        idf = log(1 + (3 - having + 0.5) / (having + 0.5))
+        return idf * frequency * 2.2 / (frequency + 1.2 * (0.25 + 0.75 * length / 2))
+
+    assert [passage.original for passage in found] == ["pump pump valve", "pump"]
+    assert found[0].score == pytest.approx(part(2, 3, 2) + part(1, 3, 1))
+    assert found[1].score == pytest.approx(part(1, 1, 2))
+
+
+def test_nothing_matches_no_term_and_no_shelf(shelf: Shelf) -> None:
+    assert shelf.search.matching(SOMEONE, ["pump"], 10) == shelf.near(SOMEONE, "pump") == []
+    shelf.put(arrival("a.md", "pump"))
+    assert shelf.search.matching(SOMEONE, [], 10) == []
+
+
+def test_what_may_not_be_read_changes_no_score(shelf: Shelf) -> None:
+    shelf.put(arrival("a.md", "pump valve", "pump", "motor oil"))
+    before = shelf.search.matching(SOMEONE, ["pump", "valve"], 10), shelf.near(SOMEONE, "pump")
+    shelf.put(arrival("secret.md", *["pump valve pump"] * 20, readers=["hr"]))
+    assert before == (shelf.search.matching(SOMEONE, ["pump", "valve"], 10), shelf.near(SOMEONE, "pump"))
