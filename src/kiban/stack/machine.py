@@ -44,8 +44,13 @@ def examine(folder: Path, *, gpu: bool, disk_gib: float) -> Iterator[Finding]:
     yield _memory()
     yield _disk(folder, disk_gib)
     if not gpu:
-        yield _libnuma()
-        yield _lscpu()
+        yield from libraries()
+
+
+def libraries() -> Iterator[Finding]:
+    """Look for what vLLM's CPU build calls at run time."""
+    yield _libnuma()
+    yield _lscpu()
 
 
 def _python() -> Finding:

@@ -1,0 +1,64 @@
+"""The command that starts the model server: `python -m services.vllm` becomes vLLM. No logic lives here.
+
+infra/compose.yaml starts the same server with the same flags; a test holds them together.
+"""
+
+from __future__ import annotations
+
+import os
+
+from kiban.settings import ROOT, Settings, load
+from kiban.stack import environment, machine
+
+BASE = "base"  # the name that requests give the model without an adapter
+CONTEXT = 4096  # tokens of prompt and answer together
+SEQUENCES = 16  # answered at once
+
+
+def gpu(settings: Settings) -> bool:
+    return machine.has_gpu() if settings.device == "auto" else settings.device == "gpu"
+
+
+def flags(rank: int, *, gpu: bool) -> list[str]:
+    """Return vLLM's flags. Adapters are loaded while it runs: two in one batch, eight kept in memory."""
+    shared = ["--gpu-memory-utilization", "0.5"] if gpu else []  # training needs the other half
+    return [
+        "--served-model-name", BASE,
+        "--max-model-len", str(CONTEXT),
+        "--max-num-seqs", str(SEQUENCES),
+        "--enable-lora",
+        "--max-lora-rank", str(rank),
+        "--max-loras", "2",
+        "--max-cpu-loras", "8",
+        *shared,
+    ]  # fmt: skip
+
+
+def command(settings: Settings) -> list[str]:
+    # Not `vllm serve`: it asks for the version of a package "vllm", which the CPU build is not called.
+    return [
+        str(ROOT / ".venv-serve" / "bin" / "python"), "-m", "vllm.entrypoints.launchers.api_server.entry",
+        "--model", str(environment.llm_folder(settings)),
+        "--host", settings.host,
+        "--port", str(settings.vllm_port),
+        *flags(settings.lora_rank, gpu=gpu(settings)),
+    ]  # fmt: skip
+
+
+def variables(settings: Settings) -> dict[str, str]:
+    """Return vLLM's environment. It never fetches, and compiles nothing: on the CPU, Dynamo would serve
+    only the first request for log-probabilities, which it would delay by 17 s and fail without a compiler."""
+    cpu = {"VLLM_CPU_KVCACHE_SPACE": "1", "TORCHDYNAMO_DISABLE": "1"}  # GiB
+    return {
+        **environment.QUIET,
+        **environment.caches(settings.state),
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
+        **({} if gpu(settings) else cpu),
+    }
+
+
+if __name__ == "__main__":
+    chosen = load()
+    words = command(chosen)
+    os.execve(words[0], words, {**os.environ, **variables(chosen)})

@@ -1,0 +1,135 @@
+"""`kiban up down status doctor`: the stack."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from kiban.cli.output import Json
+from kiban.settings import Settings, load
+from kiban.stack import doctor as doctors
+from kiban.stack import state, supervisor
+from kiban.stack.parts import parts
+from kiban.stack.supervisor import Hook, Part, PartStatus, State, Watch
+
+# What the house adds to `kiban status`, by title: documents by state, the release in force.
+Section = Callable[[Settings], Mapping[str, Any]]
+sections: dict[str, Section] = {}
+# What is done once a part is ready and before what needs it starts: the schema, after Postgres.
+prepare: dict[str, Hook] = {}
+
+RemoveState = Annotated[bool, typer.Option("--remove-state", help="Then remove everything Kiban kept.")]
+
+
+def up(as_json: Json = False) -> None:
+    """Start what does not run yet, and wait until every part is healthy."""
+    settings = load()
+    state.claim(settings.state)
+    began = time.monotonic()
+    with watching(quiet=as_json) as watch:
+        supervisor.up(parts(settings), watch, prepare)
+    found = supervisor.survey(parts(settings))
+    if as_json:
+        print_json({"parts": [asdict(status) for status in found], "seconds": time.monotonic() - began})
+    else:
+        Console().print(table(found))
+
+
+def down(remove_state: RemoveState = False, as_json: Json = False) -> None:
+    """Stop every part that runs here."""
+    settings = load()
+    stopped: list[str] = []
+    with watching(quiet=as_json) as watch:
+
+        def note(part: Part, state: State) -> None:
+            watch(part, state)
+            stopped.extend([part.name] if state == "stopped" else [])
+
+        supervisor.down(parts(settings), note)
+    removed = remove_state and state.remove(settings)
+    if as_json:
+        print_json({"stopped": stopped, "removed": str(settings.state) if removed else None})
+    else:
+        Console().print(f"Stopped: {', '.join(stopped) or 'nothing ran'}.")
+        if remove_state:
+            Console().print(f"Removed {settings.state}." if removed else "There was no state to remove.")
+
+
+def status(as_json: Json = False) -> None:
+    """Say of every part where it is, how it is, and where its log is. Exit code 1 if one is not well."""
+    settings = load()
+    found = supervisor.survey(parts(settings))
+    told = {title: section(settings) for title, section in sections.items()}
+    if as_json:
+        print_json({"parts": [asdict(status) for status in found], **told})
+    else:
+        console = Console()
+        console.print(table(found))
+        for title, values in told.items():
+            console.print(f"{title}: " + ", ".join(f"{name} {value}" for name, value in values.items()))
+    if not all(status.ok for status in found):
+        raise typer.Exit(1)
+
+
+def doctor(as_json: Json = False) -> None:
+    """Look for everything that could go wrong here. Exit code 1 if something needed is missing."""
+    settings = load()
+    findings = list(doctors.examine(settings, parts(settings)))
+    if as_json:
+        print_json({"findings": [asdict(finding) for finding in findings]})
+    else:
+        report = Table("", "what", "found", "mend", title="Doctor")
+        for finding in findings:
+            mark = "[green]✓[/]" if finding.ok else "[red]✗[/]" if finding.needed else "[yellow]![/]"
+            report.add_row(mark, finding.name, finding.detail, "" if finding.ok else finding.mend)
+        Console().print(report)
+    if any(finding.needed and not finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+@contextmanager
+def watching(*, quiet: bool) -> Iterator[Watch]:
+    """Show a line with running seconds for every part that starts or stops."""
+    lines = Progress(
+        SpinnerColumn(finished_text="[green]✓[/]"),
+        TextColumn("{task.description:<10} {task.fields[state]:<9}"),
+        TimeElapsedColumn(),
+        disable=quiet,
+    )
+    known: dict[str, TaskID] = {}
+
+    def watch(part: Part, state: State) -> None:
+        if part.name not in known:
+            known[part.name] = lines.add_task(part.name, total=1, state=state)
+        over = state in ("ready", "stopped")
+        lines.update(known[part.name], completed=int(over), state=state)
+
+    with lines:
+        yield watch
+
+
+def table(found: list[PartStatus]) -> Table:
+    shown = Table("", "part", title="Stack")
+    shown.add_column("where", no_wrap=True)
+    shown.add_column("version")
+    shown.add_column("memory", justify="right", no_wrap=True)
+    shown.add_column("log", overflow="fold")
+    for status in found:
+        mark = "[green]✓[/]" if status.ok else "[red]✗[/]"
+        memory = f"{status.memory / (1 << 20):,.0f} MB" if status.memory else ""
+        told = status.version if status.ok else f"[red]{status.detail}[/]"
+        shown.add_row(mark, status.name, status.url, told, memory, status.log)
+    return shown
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=1, default=str))
