@@ -52,8 +52,8 @@ class SudachiTokenizer:
         for piece in _pieces(text):
             for unit in self._sudachi.tokenize(piece):
                 if unit.part_of_speech()[0] not in _SILENT:
-                    units.append(_normal(unit.normalized_form()))
-        return list(_with_articles([unit for unit in units if unit and unit not in _STOP]))
+                    units.append(_normal(unit.surface(), unit.normalized_form()))
+        return list(_with_articles([unit for unit in units if unit]))
 
     @property
     def _sudachi(self) -> Sudachi:
@@ -66,12 +66,14 @@ class SudachiTokenizer:
 def stem(word: str) -> str:
     """Take plural and verb endings off an English word, leaving what might be its own.
 
-    The plural rules are the S stemmer of Harman, "How effective is suffixing?", JASIS 42(1), 1991.
+    The plural rules follow the S stemmer of Harman, "How effective is suffixing?", JASIS 42(1), 1991.
     """
     if not _WORD.fullmatch(word) or len(word) < 4:
         return word
     if word.endswith("ies") and not word.endswith(("eies", "aies")):
         word = word[:-3] + "y"
+    elif word.endswith(("xes", "ches", "shes", "sses")):
+        word = word[:-2]
     elif word.endswith("es") and not word.endswith(("aes", "ees", "oes")):
         word = word[:-1]
     elif word.endswith("s") and not word.endswith(("us", "ss", "is")):
@@ -84,9 +86,11 @@ def stem(word: str) -> str:
     return word.removesuffix("e") if len(word) >= 5 else word
 
 
-def _normal(form: str) -> str:
-    """Return a unit's normal form; Sudachi gives some with capitals or spaces (Wi-Fi, テスト ケース)."""
-    return stem("".join(form.casefold().split()))
+def _normal(surface: str, form: str) -> str:
+    """Return a unit's term. An English word keeps its script: Sudachi makes パンプス, shoes, of "pumps"."""
+    if _WORD.fullmatch(surface):
+        return stem(surface) if surface not in _STOP else ""
+    return "".join(form.casefold().split())
 
 
 def _is_prose(code: str) -> bool:

@@ -19,6 +19,7 @@ from kiban.errors import BrokenFile, EncryptedFile, OversizeFile
 MOST_PAGES = 5_000
 MOST_TABLE_PAGES = 100  # after so many, ruled pages are read as plain text: pdfplumber costs 60 ms a page
 _MOST_PATHS = 3_000  # drawn objects looked at on one page
+_GRID_SEGMENTS = 8  # two lines across and two down, each from a point to a point
 _THIN = 2.5  # points: a path no thicker is a line
 _NAMELESS = re.compile(
     r"\s*(untitled|\(?anonymous\)?|microsoft \w+ - .*|.*\.(docx?|xlsx?|pptx?|tex|pdf|dvi))?\s*$", re.I
@@ -104,11 +105,20 @@ def _is_ruled(page: pypdfium2.PdfPage) -> bool:
         across += height <= _THIN < width
         down += width <= _THIN < height
         boxes += width > _THIN and height > _THIN
-        if (across >= 2 and down >= 2) or boxes >= 4:
+        if (across >= 2 and down >= 2) or boxes >= 4 or _is_grid(drawn):
             return True
         if number > _MOST_PATHS:
             break
     return False
+
+
+def _is_grid(drawn: pypdfium2.PdfObject) -> bool:
+    """Say whether one path draws many straight lines: some programs draw a whole grid at once."""
+    count = pdfium.FPDFPath_CountSegments(drawn.raw)
+    if count < _GRID_SEGMENTS:
+        return False
+    first = (pdfium.FPDFPath_GetPathSegment(drawn.raw, number) for number in range(_GRID_SEGMENTS))
+    return all(pdfium.FPDFPathSegment_GetType(segment) != pdfium.FPDF_SEGMENT_BEZIERTO for segment in first)
 
 
 def _title(document: pypdfium2.PdfDocument, parsed: ParsedDocument) -> str:
