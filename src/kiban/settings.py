@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -17,6 +17,10 @@ from pydantic_settings import (
 from kiban.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]  # the checkout
+
+
+def _number(given: object) -> object:
+    return int(given) if isinstance(given, str) and given.isdecimal() else given  # the environment is text
 
 
 class Settings(BaseSettings):
@@ -52,7 +56,9 @@ class Settings(BaseSettings):
     token_audience: str = Field("kiban", description="The audience a token must name")
     exact_lane_limit: int = Field(20_000, ge=0, description="Search exactly up to this many visible chunks")
     max_file_mb: int = Field(50, ge=1, description="Larger files are recorded as failed")
-    lora_rank: Literal[8, 16, 32, 64] = Field(16, description="Rank of adapters")
+    lora_rank: Annotated[Literal[8, 16, 32, 64], BeforeValidator(_number)] = Field(
+        16, description="Rank of adapters"
+    )
     epochs: int = Field(1, ge=1, le=10, description="Passes over the curriculum")
     training_questions: int = Field(64, ge=8, description="Questions to learn from, at most")
     judging_questions: int = Field(40, ge=8, description="Held-out questions to judge with, at most")
