@@ -7,11 +7,12 @@ import threading
 import unicodedata
 from collections.abc import Iterator
 
-from sudachipy import Dictionary, SplitMode
+from sudachipy import Dictionary, Morpheme, SplitMode
 from sudachipy import Tokenizer as Sudachi
 
 _LONGEST = 12_000  # characters a call: Sudachi takes 49,149 bytes, and a character is at most 4
-_SILENT = frozenset(("助詞", "助動詞", "補助記号", "記号", "空白"))  # parts of speech that find nothing
+_PARTICLES = ("助詞", "助動詞")
+_SYMBOLS = ("補助記号", "記号", "空白")
 # Names of things: PPR-9087, ISO-9001, 3M_2018_10K, v1.2.3, tanaka@example.com.
 _CODE = re.compile(r"(?<![a-z0-9])[a-z0-9]+(?:[-_./@:#+]+[a-z0-9]+)+(?![a-z0-9])")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -51,7 +52,7 @@ class SudachiTokenizer:
         units: list[str] = []
         for piece in _pieces(text):
             for unit in self._sudachi.tokenize(piece):
-                if unit.part_of_speech()[0] not in _SILENT:
+                if _speaks(unit):
                     units.append(_normal(unit.surface(), unit.normalized_form()))
         return list(_with_articles([unit for unit in units if unit]))
 
@@ -84,6 +85,12 @@ def stem(word: str) -> str:
             word = rest[:-1] if rest[-1] == rest[-2] and rest[-1] not in "lsz" else rest
             break
     return word.removesuffix("e") if len(word) >= 5 else word
+
+
+def _speaks(unit: Morpheme) -> bool:
+    """Say whether a unit finds anything. Kanji that Sudachi does not know (𠮟) it calls symbols."""
+    kind = unit.part_of_speech()[0]
+    return kind not in _PARTICLES and (kind not in _SYMBOLS or unit.surface().isalnum())
 
 
 def _normal(surface: str, form: str) -> str:

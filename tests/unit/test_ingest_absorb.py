@@ -1,0 +1,207 @@
+"""What a run does, and what it does not do again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from kiban.domain.document import DocumentState, IngestReport
+from kiban.errors import BrokenFile, PartUnavailable
+from kiban.ingest import absorb
+from kiban.ports import Vector
+from kiban.testing import HashEmbedder, MemoryLibrary, MemoryParser, MemorySource, WordTokenizer
+
+LONG = "旅費は実費とする。" * 100
+
+
+@dataclass
+class Office:
+    """A source and a library, and what stands between them."""
+
+    source: MemorySource = field(default_factory=MemorySource)
+    library: MemoryLibrary = field(default_factory=MemoryLibrary)
+    parser: MemoryParser = field(default_factory=MemoryParser)
+    embedder: HashEmbedder = field(default_factory=HashEmbedder)
+
+    def write(self, uri: str, text: str | BrokenFile, *readers: str) -> None:
+        self.parser.says[uri] = text
+        self.source.write(uri, str(text), *(readers or ("everyone",)))
+
+    def run(self, **how: int) -> IngestReport:
+        return absorb.run(self.source, self.library, self.parser, WordTokenizer(), {1: self.embedder}, **how)  # type: ignore[arg-type]
+
+    def survey(self) -> absorb.Survey:
+        return absorb.survey(self.source, self.library)
+
+    def said(self, uri: str) -> str:
+        return "".join(chunk.original for chunk in self.library.arrivals["memory", uri].chunks)
+
+
+@pytest.fixture
+def office() -> Office:
+    office = Office()
+    office.write("a.md", "日当は二千円。")
+    office.write("b.md", LONG, "hr")
+    office.source.people = {"sato": frozenset({"hr"})}
+    return office
+
+
+def test_a_first_run_stores_everything(office: Office) -> None:
+    report = office.run()
+    assert (report.added, report.changed, report.failed) == (2, 0, ())
+    assert office.said("b.md") == LONG
+    assert report.chunks == sum(len(arrival.chunks) for arrival in office.library.arrivals.values()) > 2
+    assert office.library.people == {"sato": frozenset({"hr"})}
+
+
+def test_a_second_run_reads_and_embeds_nothing(office: Office) -> None:
+    office.run()
+    office.parser.parsed.clear()
+    office.embedder.calls.clear()
+    report = office.run()
+    assert report == IngestReport(unchanged=2, seconds=report.seconds)
+    assert office.parser.parsed == office.embedder.calls == []
+
+
+def test_a_batch_is_embedded_in_one_call_and_stored_in_one_transaction(office: Office) -> None:
+    report = office.run()
+    assert office.embedder.calls == [report.chunks]
+    assert office.library.puts == [("a.md", "b.md")]
+
+
+def test_every_chunk_has_the_vector_of_its_own_text(office: Office) -> None:
+    office.run()
+    for key, arrival in office.library.arrivals.items():
+        texts = [absorb.chunking.embedding_text(arrival.title, chunk) for chunk in arrival.chunks]
+        assert office.library.vectors[key] == {1: [office.embedder.query(text) for text in texts]}
+
+
+def test_changed_content_replaces_the_old_as_a_new_version(office: Office) -> None:
+    office.run()
+    office.write("a.md", "日当は三千円。")
+    report = office.run()
+    assert (report.added, report.changed, report.unchanged) == (0, 1, 1)
+    assert office.said("a.md") == "日当は三千円。"
+    assert office.library.documents()[0].version == 2
+
+
+def test_a_deleted_file_vanishes(office: Office) -> None:
+    office.run()
+    office.source.remove("b.md")
+    assert office.run().deleted == 1
+    assert [document.uri for document in office.library.documents()] == ["a.md"]
+    assert ("memory", "b.md") not in office.library.arrivals
+
+
+def test_files_of_another_source_are_left_alone(office: Office) -> None:
+    office.run()
+    other = MemorySource("other")
+    absorb.settle(other, absorb.survey(other, office.library), office.library)
+    assert len(office.library.documents("memory")) == 2
+
+
+def test_narrowed_readers_move_the_document_without_reading_it(office: Office) -> None:
+    office.run()
+    office.parser.parsed.clear()
+    office.write("a.md", "日当は二千円。", "hr")
+    report = office.run()
+    assert (report.moved_audience, report.changed, report.unchanged) == (1, 0, 1)
+    assert office.library.documents()[0].audience.groups == {"hr"}
+    assert office.parser.parsed == []
+
+
+def test_readers_are_narrowed_before_new_content_is_read(office: Office) -> None:
+    office.run()
+    office.write("a.md", "秘密の日当。", "hr")
+    found = office.survey()
+    assert [file.uri for file in found.moved] == [file.uri for file in found.changed] == ["a.md"]
+    absorb.settle(office.source, found, office.library)
+    assert office.library.documents()[0].audience.groups == {"hr"}
+    assert office.said("a.md") == "日当は二千円。"
+
+
+def test_a_file_that_fails_is_recorded_and_the_rest_goes_on(office: Office) -> None:
+    office.write("bad.pdf", BrokenFile("cut short"))
+    office.write("empty.md", "")
+    report = office.run()
+    assert report.added == 2
+    assert dict(report.failed) == {
+        "bad.pdf": "The file is damaged. cut short",
+        "empty.md": "The file holds no text. no text",
+    }
+    failed = [document for document in office.library.documents() if document.state is DocumentState.FAILED]
+    assert [document.reason for document in failed] == [reason for _, reason in sorted(report.failed)]
+
+
+def test_what_an_older_version_said_is_gone_when_the_new_one_fails(office: Office) -> None:
+    office.run()
+    office.write("a.md", BrokenFile("cut short"))
+    office.run()
+    assert ("memory", "a.md") not in office.library.arrivals
+
+
+def test_a_failed_file_is_tried_three_times_and_then_left_until_it_changes(office: Office) -> None:
+    office.write("bad.pdf", BrokenFile("cut short"))
+    for _ in range(5):
+        office.run()
+    assert office.parser.parsed.count("bad.pdf") == 3
+    office.parser.says["bad.pdf"] = "治った。"
+    office.source.write("bad.pdf", "治った。", "everyone")
+    assert office.run().changed == 1
+    assert office.said("bad.pdf") == "治った。"
+
+
+class _FallsSilent(HashEmbedder):
+    """An embedder that answers once."""
+
+    def passages(self, texts: list[str]) -> list[Vector]:  # type: ignore[override]
+        if self.calls:
+            raise PartUnavailable("embedder")
+        return list(super().passages(texts))
+
+
+def test_a_run_that_is_cut_off_between_batches_goes_on_where_it_stopped(office: Office) -> None:
+    office.write("c.md", "三つ目。")
+    office.embedder = _FallsSilent()
+    with pytest.raises(PartUnavailable):
+        office.run(batch_size=1)
+    assert [document.uri for document in office.library.documents()] == ["a.md"]
+    office.embedder = HashEmbedder()
+    office.parser.parsed.clear()
+    report = office.run(batch_size=1)
+    assert (report.added, report.unchanged) == (2, 1)
+    assert office.parser.parsed == ["b.md", "c.md"]
+
+
+def test_a_dead_part_fails_no_document(office: Office) -> None:
+    office.embedder = _FallsSilent()
+    office.embedder.calls.append(0)
+    with pytest.raises(PartUnavailable):
+        office.run()
+    assert office.library.documents() == []
+
+
+def test_every_generation_gets_its_vectors(office: Office) -> None:
+    embedders = {1: office.embedder, 4: HashEmbedder(8)}
+    absorb.run(office.source, office.library, office.parser, WordTokenizer(), embedders)
+    for key, arrival in office.library.arrivals.items():
+        by_generation = office.library.vectors[key]
+        assert {generation: len(of) for generation, of in by_generation.items()} == dict.fromkeys(
+            (1, 4), len(arrival.chunks)
+        )
+        assert len(by_generation[4][0]) == 8
+
+
+def test_progress_counts_documents(office: Office) -> None:
+    seen: list[tuple[int, int, str]] = []
+    absorb.run(
+        office.source,
+        office.library,
+        office.parser,
+        WordTokenizer(),
+        {},
+        batch_size=1,
+        progress=lambda done, total, what: seen.append((done, total, what)),
+    )
+    assert seen == [(1, 2, "documents"), (2, 2, "documents")]
