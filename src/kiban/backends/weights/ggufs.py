@@ -125,6 +125,7 @@ def _config(fields: Mapping[str, Any]) -> dict[str, Any]:
         "architectures": [ARCHITECTURES[kind]],
         "model_type": kind,
         "dtype": "bfloat16",
+        "transformers_version": "5.19.0",  # the oldest reader we mean; unnamed, it doubts the tokenizer
         "hidden_act": "silu",
         "hidden_size": of("embedding_length"),
         "intermediate_size": of("feed_forward_length"),

@@ -150,6 +150,7 @@ def _settings(header: Header, prompts: Mapping[str, str]) -> dict[str, Any]:
         "architectures": ["BertModel"],
         "model_type": "bert",
         "dtype": "float32",
+        "transformers_version": "5.19.0",
         "hidden_act": "gelu",
         "hidden_size": header.hidden,
         "intermediate_size": header.intermediate,
@@ -175,7 +176,11 @@ def _settings(header: Header, prompts: Mapping[str, str]) -> dict[str, Any]:
     return {
         "config.json": bert,
         "tokenizer_config.json": tokenizer,
-        "sentence_bert_config.json": {"max_seq_length": header.positions, "do_lower_case": False},
+        "sentence_bert_config.json": {
+            "max_seq_length": header.positions,
+            "do_lower_case": False,
+            "model_kwargs": {"add_pooling_layer": False},  # the file has none, and mean pooling needs none
+        },
         "modules.json": [
             {"idx": n, "name": str(n), "path": path, "type": f"sentence_transformers.models.{kind}"}
             for n, (path, kind) in enumerate(
