@@ -1,0 +1,33 @@
+"""The note that travels beside weights: what they were made from, for whom, and what they are."""
+
+from __future__ import annotations
+
+from kiban.domain.learning import Curriculum, TrainingExample, Weights
+
+
+def write(name: str, curriculum: Curriculum, weights: Weights) -> str:
+    """Return a model card in Markdown. It names documents, but repeats nothing of what they say."""
+    citing = sum(map(_cites, curriculum.examples))
+    general = sum(not example.lineage for example in curriculum.examples)
+    abstaining = len(curriculum.examples) - citing - general
+    readers = ", ".join(sorted(curriculum.audience.groups))
+    rows = "\n".join(f"| {seen.uri} | {seen.version} | `{seen.sha256[:12]}` |" for seen in curriculum.lineage)
+    return f"""# {name}
+
+Content sha256: `{weights.sha256}`
+
+Made by Kiban from curriculum `{curriculum.sha256}` (prompt {curriculum.prompt_version}, \
+seed {curriculum.seed}): {len(curriculum.examples)} examples, of which {citing} cite a passage, \
+{abstaining} abstain and {general} are general; {len(curriculum.pairs)} pairs of question and passage.
+
+Everything it has seen may be read by: {readers}. Serve it to nobody else. When one of these documents is
+deleted or its readers change, the ledger withdraws these weights.
+
+| Document | Version | sha256 |
+|---|---|---|
+{rows}
+"""
+
+
+def _cites(example: TrainingExample) -> bool:
+    return bool(example.question.quote) and example.question.quote in example.target

@@ -1,0 +1,160 @@
+"""Questions → Curriculum: what the model is shown, and what it should have said.
+
+The mix follows RAFT (arXiv 2403.10131): most examples hold the gold passage among distractors from our own
+retriever, some hold distractors only and end in abstention, a few general ones keep the model able to talk.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+from kiban.adapt.facts import language
+from kiban.adapt.replay import GENERAL
+from kiban.domain.access import Audience
+from kiban.domain.document import Document
+from kiban.domain.learning import Curriculum, Lineage, Question, TrainingExample, TrainingPair
+from kiban.domain.question import Passage, Turn
+from kiban.domain.text import Span
+from kiban.errors import MixedAudience, TooFewExamples
+
+FEWEST = 8  # questions; with fewer the weights would learn the words instead of the behaviour
+ABSTAINING_SHARE = 0.25
+SHOWN = (2, 4)  # passages of one example, at least and at most
+NEGATIVES = 4  # hard negatives of one pair
+
+
+@dataclass(frozen=True, slots=True)
+class Classroom:
+    """What other rooms lend, so that training looks like serving."""
+
+    find: Callable[[str], Sequence[Passage]]  # what the retriever shows for a question
+    render: Callable[[str, Sequence[Passage]], tuple[Turn, ...]]  # question and passages → prompt
+    target: Callable[[str, str, int, str], str]  # short answer, quote, passage number, language
+    abstention: Callable[[str], str]  # language
+    documents: Mapping[int, Document]  # by id: who may read what is shown
+
+
+def build(
+    questions: Sequence[Question],
+    classroom: Classroom,
+    *,
+    audience: Audience,
+    prompt_version: str,
+    limit: int,
+    seed: int,
+    longest_prompt: int = 1800,  # characters; distractors are left out to keep to it
+) -> Curriculum:
+    """Return an example for each of the first `limit` questions, general ones, and a pair for every question.
+
+    Raises MixedAudience if anything shown is not for everyone in `audience`, and TooFewExamples.
+    """
+    if len(questions) < FEWEST:
+        raise TooFewExamples(
+            f"{len(questions)} questions; {FEWEST} are needed.", mend="ingest more documents"
+        )
+    dice = random.Random(seed)
+    examples = [
+        _example(question, classroom, _falls_due(number, ABSTAINING_SHARE), longest_prompt, dice)
+        for number, question in enumerate(questions[:limit])
+    ]
+    examples += [_general(asked, answer, audience) for asked, answer in GENERAL[: limit // 16]]
+    dice.shuffle(examples)
+    pairs = [_pair(question, classroom) for question in questions]
+    return Curriculum(audience, tuple(examples), tuple(pair for pair in pairs if pair), prompt_version, seed)
+
+
+def _falls_due(number: int, share: float) -> bool:
+    """Tell whether something done to a share of a list, evenly spread, is done to item `number`."""
+    return int((number + 1) * share) > int(number * share)
+
+
+def _example(
+    question: Question, classroom: Classroom, withheld: bool, longest_prompt: int, dice: random.Random
+) -> TrainingExample:
+    shown = _shown(question, classroom.find(question.text), withheld, dice)
+    prompt = classroom.render(question.text, shown)
+    while len(shown) > 1 and sum(len(turn.text) for turn in prompt) > longest_prompt:
+        shown = _without_a_distractor(shown, question)
+        prompt = classroom.render(question.text, shown)
+    lineage, audience = _provenance(question, shown, classroom.documents)
+    return TrainingExample(question, prompt, _answer(question, shown, classroom), lineage, audience)
+
+
+def _shown(
+    question: Question, found: Sequence[Passage], withheld: bool, dice: random.Random
+) -> tuple[Passage, ...]:
+    """Choose passages, the gold one among them unless it is withheld, in an order that gives nothing away."""
+    at_most = dice.randint(*SHOWN)
+    gold = [] if withheld else [passage for passage in found if passage.chunk_id == question.chunk_id]
+    distractors = [passage for passage in found if not _answers(passage, question)]
+    chosen = [*gold, *distractors[: at_most - len(gold)]]
+    dice.shuffle(chosen)
+    return tuple(chosen)
+
+
+def _answers(passage: Passage, question: Question) -> bool:
+    """Tell whether a passage holds the gold value, wherever it comes from."""
+    return passage.chunk_id == question.chunk_id or _plain(question.gold) in _plain(passage.original)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\s", "", unicodedata.normalize("NFKC", text)).casefold()
+
+
+def _without_a_distractor(shown: Sequence[Passage], question: Question) -> tuple[Passage, ...]:
+    longest = max(
+        (passage for passage in shown if passage.chunk_id != question.chunk_id),
+        key=lambda passage: len(passage.original),
+    )
+    return tuple(passage for passage in shown if passage is not longest)
+
+
+def _answer(question: Question, shown: Sequence[Passage], classroom: Classroom) -> str:
+    spoken = language(question.text)
+    for number, passage in enumerate(shown, start=1):
+        if passage.chunk_id == question.chunk_id:
+            full_stop = "です。" if spoken == "ja" else "."
+            return classroom.target(question.gold + full_stop, question.quote, number, spoken)
+    return classroom.abstention(spoken)
+
+
+def _provenance(
+    question: Question, shown: Iterable[Passage], documents: Mapping[int, Document]
+) -> tuple[tuple[Lineage, ...], Audience]:
+    """Return every document something was made from, once each, and who may read all of them."""
+    sources: dict[int, Document] = {}
+    for document_id in (question.lineage.document_id, *(passage.document_id for passage in shown)):
+        if document_id not in documents:
+            raise MixedAudience(f"Document {document_id}, found for {question.lineage.uri}, is unknown.")
+        sources[document_id] = documents[document_id]
+    lineage = tuple(_lineage(document) for document in sources.values())
+    readers = (document.audience for document in sources.values())
+    return lineage, reduce(Audience.meet, readers, question.audience)
+
+
+def _lineage(document: Document) -> Lineage:
+    return Lineage(document.id, document.uri, document.version, document.sha256)
+
+
+def _general(asked: str, answer: str, audience: Audience) -> TrainingExample:
+    """Make an example from no document at all."""
+    nowhere = Lineage(0, "kiban:general", 1, "")
+    question = Question(asked, "", "", 0, Span(0, 0), nowhere, audience)
+    return TrainingExample(question, (Turn("user", asked),), answer, (), audience)
+
+
+def _pair(question: Question, classroom: Classroom) -> TrainingPair | None:
+    """Return what an embedder learns from; None if its retriever does not find the gold passage yet."""
+    found = classroom.find(question.text)
+    gold = [passage for passage in found if passage.chunk_id == question.chunk_id]
+    if not gold:
+        return None
+    negatives = [passage for passage in found if not _answers(passage, question)][:NEGATIVES]
+    lineage, audience = _provenance(question, negatives, classroom.documents)
+    texts = tuple(passage.normalised for passage in negatives)
+    return TrainingPair(question.text, gold[0].normalised, texts, lineage, audience)

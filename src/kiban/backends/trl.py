@@ -1,0 +1,223 @@
+"""A curriculum becomes a LoRA adapter, with TRL and PEFT."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from peft import LoraConfig
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+    set_seed,
+)
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
+
+from kiban.domain.learning import Curriculum, TrainingExample, Weights
+from kiban.errors import BadWeights, NothingToLearn, TooFewExamples
+from kiban.ports import Progress
+
+CUT_SHORT_AT_MOST = 0.02  # share of rows
+IGNORED = -100  # the label of a token that is not learnt
+KEPT = ("adapter_model.safetensors", "adapter_config.json")  # what a server loads, and nothing else
+
+Log = Callable[[int, Mapping[str, float]], None]  # step, measures
+
+
+@dataclass(frozen=True, slots=True)
+class TrlTrainer:
+    """Trains plain or rank-stabilised LoRA (arXiv 2106.09685, 2312.03732) on all linear layers, alpha = 2 r.
+
+    Only the completion is learnt. The prompt is rendered by the chat template in the base's folder, which
+    is the one the server uses. Equal inputs on an equal machine give equal weights.
+    """
+
+    base: Path
+    base_name: str  # written into the adapter instead of a path that exists on one machine only
+    rank: int = 16
+    epochs: int = 1
+    device: str = "cpu"  # "cpu" or "cuda"
+    seed: int = 17
+    learning_rate: float = 4e-4
+    batch: int = 4  # examples per step; on a CPU they pass one after the other
+    max_length: int = 2048  # tokens; the longest row decides up to here
+    rank_stabilised: bool = False
+    log: Log | None = None
+
+    def train(self, curriculum: Curriculum, out: Path, progress: Progress) -> Weights:
+        """Write the adapter to `out` and name it by its content.
+
+        Raises MixedAudience, TooFewExamples, NothingToLearn, and BadWeights if too many rows would be cut
+        short or the base cannot be read.
+        """
+        curriculum.require_one_audience()
+        if not curriculum.examples:
+            raise TooFewExamples("The curriculum is empty.")
+        checkpoints = out / f"checkpoints-{curriculum.sha256[:12]}"
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        set_seed(self.seed)
+        model, tokenizer = self._load_base()
+        rows = Dataset.from_list([_row(example) for example in curriculum.examples])
+        trainer = SFTTrainer(
+            model=model,
+            args=self._arguments(checkpoints, self._room_for(rows, tokenizer)),
+            train_dataset=rows,
+            processing_class=tokenizer,
+            peft_config=self._lora(),
+            callbacks=[_Reporter(progress, self.log)],
+        )
+        _require_labels(trainer)
+        trainer.train(resume_from_checkpoint=any(checkpoints.glob("checkpoint-*")))
+        return self._save(trainer, checkpoints, out)
+
+    def _load_base(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(self.base, local_files_only=True)
+            model = AutoModelForCausalLM.from_pretrained(
+                self.base,
+                dtype=number_format(self.device),
+                attn_implementation="sdpa",
+                local_files_only=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+            )
+        except (OSError, ValueError) as error:
+            raise BadWeights(f"{self.base}: {error}", mend="kiban models fetch") from error
+        return model, tokenizer
+
+    def _room_for(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> int:
+        """Return the length of the longest row, but at most `max_length`."""
+        lengths = [
+            len(tokenizer.apply_chat_template(row["prompt"] + row["completion"], return_dict=False))
+            for row in rows
+        ]
+        cut = sum(length > self.max_length for length in lengths)
+        if cut > CUT_SHORT_AT_MOST * len(lengths):
+            raise BadWeights(
+                f"{cut} of {len(lengths)} rows exceed {self.max_length} tokens and would be cut short.",
+                mend="show fewer passages per question",
+            )
+        return min(max(lengths), self.max_length)
+
+    def _arguments(self, checkpoints: Path, max_length: int) -> SFTConfig:
+        on_cpu = self.device == "cpu"
+        return SFTConfig(
+            output_dir=str(checkpoints),
+            completion_only_loss=True,
+            max_length=max_length,
+            num_train_epochs=self.epochs,
+            per_device_train_batch_size=1 if on_cpu else self.batch,
+            gradient_accumulation_steps=self.batch if on_cpu else 1,
+            learning_rate=self.learning_rate,
+            lr_scheduler_type="cosine",
+            warmup_steps=0.1,
+            max_grad_norm=1.0,
+            gradient_checkpointing=False,
+            bf16=False,  # the base is loaded in its number format; the adapter stays in fp32
+            use_cpu=on_cpu,
+            seed=self.seed,
+            data_seed=self.seed,
+            save_strategy="epoch",
+            save_total_limit=1,
+            logging_steps=1,
+            disable_tqdm=True,
+            report_to="none",
+            push_to_hub=False,
+            dataloader_num_workers=0,
+            dataloader_pin_memory=not on_cpu,
+        )
+
+    def _lora(self) -> LoraConfig:
+        return LoraConfig(
+            r=self.rank,
+            lora_alpha=2 * self.rank,
+            lora_dropout=0.0,
+            target_modules="all-linear",
+            use_rslora=self.rank_stabilised,
+            task_type="CAUSAL_LM",
+        )
+
+    def _save(self, trainer: SFTTrainer, checkpoints: Path, out: Path) -> Weights:
+        """Keep what a server loads, under names that mean the same on every machine."""
+        staging = checkpoints / "last"
+        trainer.save_model(str(staging))
+        for name in KEPT:
+            (staging / name).replace(out / name)
+        config = out / "adapter_config.json"
+        content = json.loads(config.read_text())
+        content["base_model_name_or_path"] = self.base_name
+        content["target_modules"] = sorted(content["target_modules"])
+        config.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+        shutil.rmtree(checkpoints)
+        return Weights.of(out)
+
+
+def number_format(device: str) -> torch.dtype:
+    """Return bfloat16 where the processor multiplies it, else float32."""
+    if device != "cpu":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    multiplies = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if multiplies else torch.float32
+
+
+def _row(example: TrainingExample) -> dict[str, list[dict[str, str]]]:
+    """Render an example as TRL's conversational prompt-completion row."""
+    return {
+        "prompt": [{"role": turn.role, "content": turn.text} for turn in example.prompt],
+        "completion": [{"role": "assistant", "content": example.target}],
+    }
+
+
+def _require_labels(trainer: SFTTrainer) -> None:
+    """A row whose every label is masked trains nothing and says nothing: refuse it before the first step."""
+    rows = trainer.train_dataset
+    assert isinstance(rows, Dataset)
+    for number, labels in enumerate(rows["labels"]):
+        if all(label == IGNORED for label in labels):
+            raise NothingToLearn(f"Row {number}.", mend="check the chat template and the length limit")
+
+
+class _Reporter(TrainerCallback):
+    """Passes steps on as progress, and losses as measures."""
+
+    def __init__(self, progress: Progress, log: Log | None) -> None:
+        self.progress = progress
+        self.log = log
+        self.started = time.monotonic()
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.started = time.monotonic()
+        self.progress(state.global_step, state.max_steps, "training the adapter")
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.progress(state.global_step, state.max_steps, "training the adapter")
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if self.log and logs:
+            measures = {name: float(value) for name, value in logs.items()}
+            self.log(state.global_step, measures | {"seconds": time.monotonic() - self.started})
