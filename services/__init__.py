@@ -1,0 +1,1 @@
+"""Processes that listen. No logic of their own."""

@@ -1,0 +1,1 @@
+"""The chat API, compatible with OpenAI's, and its page."""

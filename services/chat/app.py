@@ -1,0 +1,36 @@
+"""The app: routes, guards and the page, around a house."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+
+from services.chat import completions, documents, errors, operation
+from services.chat.guard import Guard
+from services.chat.house import ChatHouse
+from services.chat.metrics import MeasureRequests, Metrics
+
+PAGE = Path(__file__).parent / "page"
+
+
+def create_app(house: ChatHouse) -> FastAPI:
+    """Return the app that answers for `house`."""
+    # FastAPI's own documentation pages load scripts from elsewhere; the schema alone stays, for tools.
+    app = FastAPI(title="Kiban", docs_url=None, redoc_url=None)
+    app.state.house = house
+    app.state.metrics = Metrics()
+    errors.install(app)
+    for part in (completions, documents, operation):
+        app.include_router(part.router)
+    app.add_api_route("/", _index, include_in_schema=False)
+    app.mount("/page", StaticFiles(directory=PAGE), name="page")
+    app.add_middleware(Guard)
+    app.add_middleware(MeasureRequests, metrics=app.state.metrics)
+    return app
+
+
+async def _index() -> FileResponse:
+    return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})

@@ -1,0 +1,110 @@
+"""POST /v1/chat/completions and GET /v1/models, as OpenAI's clients expect them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+
+from kiban.answer.prompt import language, place_words
+from kiban.domain.access import Principal
+from kiban.domain.question import Answer, Passage
+from kiban.errors import PartError
+from services.chat.errors import NotFound, part_json
+from services.chat.guard import Asker, House
+from services.chat.house import ChatHouse
+from services.chat.shapes import (
+    CHAT,
+    MODELS,
+    CompletionRequest,
+    Json,
+    Reply,
+    answer_json,
+    event,
+)
+
+router = APIRouter()
+SEARCHED = 8  # passages that the model "kiban-search-only" returns
+DONE = "data: [DONE]\n\n"
+
+
+@router.get("/v1/models")
+async def models(who: Asker) -> Json:
+    return {"object": "list", "data": [_model(name) for name in MODELS]}
+
+
+@router.get("/v1/models/{name}")
+async def model(name: str, who: Asker) -> Json:
+    _require_model(name)
+    return _model(name)
+
+
+@router.post("/v1/chat/completions")
+async def complete(body: CompletionRequest, who: Asker, house: House, request: Request) -> Response:
+    """Answer the last message from what `who` may read. Which weights answer is the release's decision."""
+    _require_model(body.model)
+    asked = time.perf_counter()
+    answering = await _begin(body, who, house)
+    watched = request.app.state.metrics.watch(answering, asked)
+    if body.stream:
+        first = await anext(watched)  # a part that fails now still gets a status code of its own
+        return StreamingResponse(_events(body.model, first, watched), media_type="text/event-stream")
+    return JSONResponse(await _whole(body.model, watched))
+
+
+async def _begin(body: CompletionRequest, who: Principal, house: ChatHouse) -> AsyncIterator[str | Answer]:
+    if body.model == CHAT:
+        return await asyncio.to_thread(house.answer, body.question, body.history, who)
+    found = await asyncio.to_thread(house.find, body.question, who, SEARCHED)
+    release_id = await asyncio.to_thread(house.release_id)
+    return _listed(body.question, found, release_id)
+
+
+async def _listed(question: str, found: list[Passage], release_id: str) -> AsyncIterator[str | Answer]:
+    """Answer with the list of what was found; no model is asked."""
+    lines = []
+    for number, passage in enumerate(found, start=1):
+        place = place_words(passage.place, language(question))
+        lines.append(f"{number}. {passage.title}" + (f" ({place})" if place else ""))
+    text = "\n".join(lines)
+    yield text
+    yield Answer(text, (), tuple(found), abstained=not found, release_id=release_id)
+
+
+async def _whole(model: str, answering: AsyncIterator[str | Answer]) -> Json:
+    async for piece in answering:
+        if isinstance(piece, Answer):
+            return Reply(model).whole(piece.text, answer_json(piece))
+    raise PartError("the answer has no end")
+
+
+async def _events(
+    model: str, first: str | Answer, answering: AsyncIterator[str | Answer]
+) -> AsyncIterator[str]:
+    reply = Reply(model)
+    try:
+        async with aclosing(answering):  # type: ignore[type-var]
+            yield _event(reply, first)
+            async for piece in answering:
+                yield _event(reply, piece)
+    except PartError as error:
+        yield event(part_json(error))  # the status code has been sent; clients raise on this event
+        return
+    yield DONE
+
+
+def _event(reply: Reply, piece: str | Answer) -> str:
+    return reply.chunk(piece) if isinstance(piece, str) else reply.last_chunk(answer_json(piece))
+
+
+def _require_model(name: str) -> None:
+    if name not in MODELS:
+        raise NotFound(f"The model {name!r} does not exist; there are {' and '.join(MODELS)}.")
+
+
+def _model(name: str) -> Json:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "kiban"}

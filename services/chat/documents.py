@@ -1,0 +1,64 @@
+"""Search without an answer, and the place in a document that a citation points at."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from kiban.domain.access import Principal
+from kiban.domain.question import Passage
+from services.chat.errors import NotFound
+from services.chat.guard import Asker, House
+from services.chat.house import ChatHouse
+from services.chat.shapes import Json, SearchRequest, passage_json, passages_json
+
+router = APIRouter(prefix="/v1")
+CONTEXT = 1  # passages before and after the place
+LONGEST_VIEW = 20  # passages
+
+Position = Annotated[int, Query(ge=0, le=2**31)]
+
+
+@router.post("/search")
+async def search(body: SearchRequest, who: Asker, house: House) -> Json:
+    return await _search(body, who, house)
+
+
+@router.get("/search")
+async def search_by_address(query: Annotated[SearchRequest, Query()], who: Asker, house: House) -> Json:
+    return await _search(query, who, house)
+
+
+@router.get("/documents/{document_id}")
+async def document(
+    document_id: int, who: Asker, house: House, start: Position = 0, end: Position = 0
+) -> Json:
+    """Return the passages around characters [start, end). A document that is not for you does not exist."""
+    passages = await asyncio.to_thread(house.document, document_id, who)
+    if not passages:
+        raise NotFound("document")
+    seen = _around(passages, start, max(end, start + 1))
+    first = passages[0]
+    return {
+        "document_id": first.document_id,
+        "uri": first.uri,
+        "title": first.title,
+        "version": first.version,
+        "passages": [passage_json(passage) for passage in seen],
+    }
+
+
+async def _search(body: SearchRequest, who: Principal, house: ChatHouse) -> Json:
+    found = await asyncio.to_thread(house.find, body.query, who, body.limit)
+    release_id = await asyncio.to_thread(house.release_id)
+    return {"object": "list", "query": body.query, "release": release_id, "data": passages_json(found)}
+
+
+def _around(passages: list[Passage], start: int, end: int) -> list[Passage]:
+    touched = [at for at, p in enumerate(passages) if p.span.start < end and start < p.span.end]
+    if not touched:
+        return passages[: 1 + CONTEXT]
+    first = max(touched[0] - CONTEXT, 0)
+    return passages[first : touched[-1] + 1 + CONTEXT][:LONGEST_VIEW]

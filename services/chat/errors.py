@@ -1,0 +1,71 @@
+"""Errors in OpenAI's shape, so that its clients understand them."""
+
+from __future__ import annotations
+
+import logging
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from kiban.errors import IdentityError, KibanError, PartError, ReleaseError
+from services.chat.shapes import error_json
+
+RETRY_AFTER = "5"  # seconds
+log = logging.getLogger(__name__)
+
+
+class NotFound(KibanError):
+    """Nothing of this name is here for you."""
+
+
+def install(app: FastAPI) -> None:
+    """Answer every exception with JSON."""
+    app.add_exception_handler(IdentityError, _unknown_asker)
+    app.add_exception_handler(NotFound, _not_found)
+    app.add_exception_handler(PartError, _part_missing)
+    app.add_exception_handler(ReleaseError, _part_missing)  # nothing has been released yet
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _unknown_asker(request: Request, error: Exception) -> JSONResponse:
+    content = error_json(str(error), "authentication_error", code="invalid_api_key")
+    return JSONResponse(content, 401, {"WWW-Authenticate": "Bearer"})
+
+
+def _not_found(request: Request, error: Exception) -> JSONResponse:
+    return JSONResponse(error_json(str(error), "invalid_request_error", code="not_found"), 404)
+
+
+def _part_missing(request: Request, error: Exception) -> JSONResponse:
+    log.error("%s", error)
+    return JSONResponse(part_json(error), 503, {"Retry-After": RETRY_AFTER})
+
+
+def part_json(error: Exception) -> dict[str, object]:
+    """Name the part that fails, as a whole reply or in the middle of a stream."""
+    return error_json(str(error), "service_unavailable", code="part_unavailable")
+
+
+def _malformed(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:])
+    content = error_json(f"{where}: {first['msg']}", "invalid_request_error", param=where or None)
+    return JSONResponse(content, 422)
+
+
+def _refused(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    content = error_json(error.detail, "invalid_request_error")
+    return JSONResponse(content, error.status_code, error.headers)
+
+
+def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    """The outermost boundary: the server logs the traceback, the asker learns only that it happened."""
+    return JSONResponse(
+        error_json("The server made a mistake; its log has the details.", "server_error"), 500
+    )

@@ -1,0 +1,93 @@
+"""Who may come in, how much they may bring, and what their browser may do with what it gets."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kiban.domain.access import Principal
+from kiban.errors import IdentityError
+from services.chat.house import ChatHouse
+
+LARGEST_BODY = 512 * 1024  # bytes
+
+# Model output can do nothing in this page: no request leaves for another host, no inline script runs, and
+# no string becomes markup (Trusted Types without any policy).
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+)
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+def house_of(request: Request) -> ChatHouse:
+    return cast(ChatHouse, request.app.state.house)
+
+
+async def asker(request: Request) -> Principal:
+    """Return who asks, from the token alone. Raises IdentityError."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise IdentityError("a header `Authorization: Bearer TOKEN` is needed")
+    return await asyncio.to_thread(house_of(request).principal, token.strip())
+
+
+House = Annotated[ChatHouse, Depends(house_of)]
+Asker = Annotated[Principal, Depends(asker)]
+
+
+class Guard:
+    """ASGI middleware: security headers on every reply, and a limit to what a request may carry."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        carried = 0
+
+        async def weigh() -> Message:
+            nonlocal carried
+            message = await receive()
+            carried += len(message.get("body", b""))
+            if max(carried, _announced(scope)) > LARGEST_BODY:
+                raise HTTPException(413, f"A request may carry {LARGEST_BODY} bytes.")
+            return message
+
+        async def protect(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(SECURITY_HEADERS)
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        await self._app(scope, weigh, protect)
+
+
+def _announced(scope: Scope) -> int:
+    length = Headers(scope=scope).get("content-length", "0")
+    return int(length) if length.isdecimal() else 0

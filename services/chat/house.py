@@ -1,0 +1,38 @@
+"""What the chat service needs from the house behind it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from kiban.domain.access import Principal
+from kiban.domain.question import Answer, Passage, Turn
+
+
+class ChatHouse(Protocol):
+    """`kiban.wiring.House`, as far as the chat service knows it. Plain functions may block: each is called
+    in a thread."""
+
+    def principal(self, token: str) -> Principal:
+        """Return who asks. Raises IdentityError."""
+        ...
+
+    def find(self, question: str, who: Principal, limit: int) -> list[Passage]:
+        """Return what `who` may read about the question, best first."""
+        ...
+
+    def answer(self, question: str, history: Sequence[Turn], who: Principal) -> AsyncIterator[str | Answer]:
+        """Yield text, and last the whole Answer."""
+        ...
+
+    def document(self, document_id: int, who: Principal) -> list[Passage]:
+        """Return a document's passages in reading order; none when it is absent or not for `who`."""
+        ...
+
+    def release_id(self) -> str:
+        """Return what answers now."""
+        ...
+
+    def ready(self) -> dict[str, str]:
+        """Return each part of the stack with "ok" or what is wrong with it."""
+        ...

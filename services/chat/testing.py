@@ -1,0 +1,101 @@
+"""A house in memory, to test the service and its page: real tokens and permissions, a scripted model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+
+from kiban.answer.converse import converse
+from kiban.backends.tokens import LOCAL_ISSUER, LocalIssuer, TokenVerifier
+from kiban.domain.access import Audience, Principal
+from kiban.domain.document import Place
+from kiban.domain.question import Answer, Passage, Turn
+from kiban.domain.text import Span, normal_form
+
+AUDIENCE = "kiban"
+Writer = Callable[[Sequence[Turn]], Sequence[str]]
+
+
+class MemoryHouse:
+    """A ChatHouse over a few documents. `write` is the model: conversation in, pieces out."""
+
+    def __init__(self, folder: Path, groups: Mapping[str, frozenset[str]], write: Writer) -> None:
+        self.issuer = LocalIssuer(folder)
+        self._verifier = TokenVerifier(self.issuer.jwks, LOCAL_ISSUER, AUDIENCE)
+        self._groups = groups
+        self.write = write
+        self._shelf: list[tuple[Audience, Passage]] = []
+        self.parts = {"postgres": "ok", "vllm": "ok"}
+        self.fails_with: Exception | None = None  # the model raises this after its last piece
+        self.pause = 0.0  # seconds between pieces
+        self.listening = 0  # answers being written now
+
+    def shelve(self, title: str, readers: frozenset[str], *sections: tuple[Place, str]) -> None:
+        """Put a document on the shelf, one passage per section."""
+        number = 1 + max((passage.document_id for _, passage in self._shelf), default=0)
+        start = 0
+        for place, text in sections:
+            passage = Passage(
+                chunk_id=len(self._shelf) + 1,
+                document_id=number,
+                uri=f"{title}.md",
+                title=title,
+                version=2,
+                place=place,
+                span=Span(start, start + len(text)),
+                original=text,
+                normalised=normal_form(text).text,
+                score=0.0,
+            )
+            self._shelf.append((Audience(readers), passage))
+            start += len(text) + 2
+
+    def token(self, subject: str) -> str:
+        return self.issuer.issue(subject, 1, AUDIENCE)
+
+    def principal(self, token: str) -> Principal:
+        subject = self._verifier.subject(token)
+        return Principal(subject, self._groups.get(subject, frozenset()))
+
+    def find(self, question: str, who: Principal, limit: int) -> list[Passage]:
+        """Rank by shared pairs of letters, dropping what shares none."""
+        asked = _pairs(question)
+        readable = [passage for audience, passage in self._shelf if who.may_read(audience)]
+        ranked = sorted(readable, key=lambda passage: -len(asked & _pairs(passage.title + passage.original)))
+        return [p for p in ranked[:limit] if asked & _pairs(p.title + p.original)]
+
+    def answer(self, question: str, history: Sequence[Turn], who: Principal) -> AsyncIterator[str | Answer]:
+        return converse(
+            question,
+            self.find(question, who, 4),
+            generator=self,
+            model="base",
+            release_id=self.release_id(),
+            history=history,
+        )
+
+    async def stream(self, turns: Sequence[Turn], *, model: str, max_tokens: int) -> AsyncIterator[str]:
+        self.listening += 1
+        try:
+            for piece in self.write(turns):
+                await asyncio.sleep(self.pause)
+                yield piece
+            if self.fails_with is not None:
+                raise self.fails_with
+        finally:
+            self.listening -= 1
+
+    def document(self, document_id: int, who: Principal) -> list[Passage]:
+        return [p for audience, p in self._shelf if p.document_id == document_id and who.may_read(audience)]
+
+    def release_id(self) -> str:
+        return "5f0c2e9ab714"
+
+    def ready(self) -> dict[str, str]:
+        return self.parts
+
+
+def _pairs(text: str) -> set[str]:
+    letters = "".join(normal_form(text).text.lower().split())
+    return {letters[at : at + 2] for at in range(len(letters) - 1)}
