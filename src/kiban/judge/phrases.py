@@ -32,13 +32,15 @@ def english(comparison: Comparison) -> str:
     name = ENGLISH.get(comparison.measure, comparison.measure)
     if not comparison.questions:
         return f"{name}: no such question was asked; about {comparison.needed} are needed."
-    change = f"{name}: {level(comparison, comparison.old)} → {level(comparison, comparison.new)}"
-    change = f"{change} on {comparison.questions} questions ({spread(comparison)})"
+    levels = " → ".join(level(comparison.measure, value) for value in (comparison.old, comparison.new))
+    confidence = 90 if comparison.role == "guard" else 95
+    change = f"{name}: {levels} on {comparison.questions} questions"
+    change = f"{change} ({confidence} % interval {spread(comparison)})"
     if comparison.outcome is Outcome.CANNOT_TELL:
         return f"{change}: too few to tell; {_more_english(comparison)}."
     if comparison.role == "guard":
         kept = "within" if comparison.outcome is Outcome.PASS else "beyond"
-        return f"{change}: {kept} the allowed loss of {points(comparison, comparison.margin)}."
+        return f"{change}: {kept} the allowed loss of {points(comparison.measure, comparison.margin)}."
     better = "better" if comparison.outcome is Outcome.PASS else "worse"
     return f"{change}: significantly {better}, p = {comparison.adjusted_p:.3g}."
 
@@ -60,26 +62,27 @@ def missing(comparison: Comparison) -> int:
     return max(comparison.needed - comparison.questions, 1)
 
 
-def level(comparison: Comparison, value: float) -> str:
-    """Format one arm's mean: a share in per cent, time in seconds, a rank measure as it is."""
-    if comparison.measure == "seconds":
+def level(measure: str, value: float) -> str:
+    """Format a mean: a share in per cent, time in seconds, a rank measure as it is."""
+    if measure == "seconds":
         return f"{value:.2f} s"
-    return f"{value:.0%}" if comparison.measure in _SHARES else f"{value:.3f}"
+    return f"{abs(value):.0%}" if measure in _SHARES else f"{value:.3f}"
 
 
-def points(comparison: Comparison, value: float) -> str:
+def points(measure: str, value: float) -> str:
     """Format a difference: percentage points, per cent of the old time, or a rank measure's own unit."""
-    if comparison.measure == "seconds":
+    if measure == "seconds":
         return f"{value * 100:.0f} %"
-    return f"{value * 100:.0f} points" if comparison.measure in _SHARES else f"{value:.3f}"
+    return f"{value * 100:.0f} points" if measure in _SHARES else f"{value:.3f}"
 
 
 def spread(comparison: Comparison) -> str:
     """Format the interval of the difference; positive is better, whatever the measure."""
-    confidence = 90 if comparison.role == "guard" else 95
     factor, digits = (1, 3) if comparison.measure not in (*_SHARES, "seconds") else (100, 0)
-    low, high = comparison.low * factor, comparison.high * factor
-    return f"{confidence} % interval {low:+.{digits}f} to {high:+.{digits}f}"
+    low, high = (
+        f"{bound * factor:+.{digits}f}".replace("-", "−") for bound in (comparison.low, comparison.high)
+    )
+    return f"{low} … {high}"
 
 
 def _more_english(comparison: Comparison) -> str:
