@@ -244,6 +244,10 @@ def test_our_own_posture_is_safe(postgres: Postgres) -> None:
         posture.check(connection)
 
 
+OPEN_WHEN_UNSET = """
+create or replace function kiban.reading_groups() returns text[] language sql
+return coalesce(nullif(current_setting('kiban.groups', true), '')::text[], '{everyone}')
+"""
 UNSAFE = {
     "a superuser": ("alter role kiban_reader superuser", "alter role kiban_reader nosuperuser"),
     "bypass": ("alter role kiban_reader bypassrls", "alter role kiban_reader nobypassrls"),
@@ -277,8 +281,7 @@ UNSAFE = {
     ),
     "policies on zone": ("alter policy readers on kiban.zone using (true)", None),
     "seen for no group": (
-        "create or replace function kiban.reading_groups() returns text[] language sql return"
-        + " coalesce(nullif(current_setting('kiban.groups', true), '')::text[], '{everyone}')",
+        OPEN_WHEN_UNSET,
         None,
     ),
     "may read embedding_1": ("grant select on kiban.embedding_1 to kiban_reader", None),

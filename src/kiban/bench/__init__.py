@@ -1,0 +1,3 @@
+"""Measurements that anyone can repeat."""
+
+from __future__ import annotations

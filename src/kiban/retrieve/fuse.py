@@ -1,0 +1,33 @@
+"""Two rankings into one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+from kiban.domain.question import Passage
+
+
+def fuse(rankings: Sequence[Sequence[Passage]], weights: Sequence[float]) -> list[Passage]:
+    """Return every passage once, best first, scored by the weighted sum of its scores in each ranking.
+
+    Each ranking's scores are first stretched to 0..1, worst to best (min-max normalisation; Bruch et al.,
+    An Analysis of Fusion Functions for Hybrid Retrieval, 2023). A passage that a ranking lacks gets 0 there.
+    """
+    scores: defaultdict[int, float] = defaultdict(float)
+    passages: dict[int, Passage] = {}
+    for ranking, weight in zip(rankings, weights, strict=True):
+        for passage, score in zip(ranking, _stretched(ranking), strict=True):
+            scores[passage.chunk_id] += weight * score
+            passages[passage.chunk_id] = passage
+    best_first = sorted(scores, key=lambda chunk_id: (-scores[chunk_id], chunk_id))
+    return [replace(passages[chunk_id], score=scores[chunk_id]) for chunk_id in best_first]
+
+
+def _stretched(ranking: Sequence[Passage]) -> list[float]:
+    if not ranking:
+        return []
+    scores = [passage.score for passage in ranking]
+    low, high = min(scores), max(scores)
+    return [(score - low) / (high - low) if high > low else 1.0 for score in scores]
