@@ -28,12 +28,12 @@ returning id
 """
 
 WITHOUT = """
-select id, ordinal, span_start, span_end, page, sheet, slide, heading, original, normalised
-from kiban.chunk
+select chunk.id, title, ordinal, span_start, span_end, page, sheet, slide, heading, original, normalised
+from kiban.chunk join kiban.document on document.id = document_id
 where not exists (
     select from kiban.embedding where generation_id = %(generation)s and chunk_id = chunk.id
 )
-order by id limit %(limit)s
+order by chunk.id limit %(limit)s
 """
 
 
@@ -119,12 +119,19 @@ class PostgresLibrary:
             assert found is not None
             return int(found[0])
 
-    def chunks_without(self, generation: int, limit: int = 2048) -> dict[int, Chunk]:
-        """Return chunks that have no vector in `generation` yet, by id, without their terms."""
+    def generations(self) -> list[tuple[int, str, str]]:
+        """Return (id, embedder's path, its sha256) of every generation."""
+        with self._postgres.writing() as tx:
+            found = tx.execute("select id, embedder, embedder_sha256 from kiban.generation order by id")
+            return [(int(id), str(path), str(sha256)) for id, path, sha256 in found]
+
+    def chunks_without(self, generation: int, limit: int = 2048) -> dict[int, tuple[str, Chunk]]:
+        """Return chunks that have no vector in `generation` yet: by id, the document's title and the chunk
+        without its terms."""
         with self._postgres.writing() as tx:
             return {
-                id: Chunk(ordinal, Span(start, end), Place(*place), original, normalised)
-                for id, ordinal, start, end, *place, original, normalised in tx.execute(
+                id: (title, Chunk(ordinal, Span(start, end), Place(*place), original, normalised))
+                for id, title, ordinal, start, end, *place, original, normalised in tx.execute(
                     WITHOUT, {"generation": generation, "limit": limit}
                 )
             }

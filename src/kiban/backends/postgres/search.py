@@ -81,6 +81,12 @@ class PostgresSearch:
             found = tx.execute(f"{BROWSE} order by document.id, chunk.ordinal")
             return [rows.passage(*row) for row in found]
 
+    def read(self, who: Principal, document_id: int) -> list[Passage]:
+        """Return one document's chunks in order; none if it is absent or not for `who`."""
+        with self._postgres.reading(_groups(who)) as tx:
+            asked = f"{BROWSE} where document.id = %(id)s order by chunk.ordinal"
+            return [rows.passage(*row) for row in tx.execute(asked.encode(), {"id": document_id})]
+
     def nearest(
         self, who: Principal, vector: Vector, generation: int, limit: int, *, exact: bool
     ) -> list[Passage]:
