@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from email.message import EmailMessage
+from io import BytesIO
 from pathlib import Path
 
 import files
+import openpyxl
 import pytest
 
 from kiban.backends.parsers.dispatch import parse
@@ -115,6 +117,34 @@ def test_plain_text_finds_the_articles_of_regulations(read) -> None:
     assert document.title == "第3章 旅費"
 
 
+def test_plain_text_is_named_by_a_first_line_that_stands_alone(read) -> None:
+    document = read("memo.txt", "防災計画\n\n総務部\n1. 地震\n０．５秒で止まる。\n2. 火災\n窓を閉める。\n")
+    assert document == ParsedDocument(
+        "防災計画",
+        (
+            Section("総務部", Place()),
+            Section("０．５秒で止まる。", Place(heading="1. 地震")),
+            Section("窓を閉める。", Place(heading="2. 火災")),
+        ),
+    )
+
+
+def test_a_numbered_list_is_no_row_of_headings(read) -> None:
+    steps = "手順は次による。\n1. 電源を切る\n2. 弁を閉める\n3. 排水する\n以上で終わる。"
+    assert read("a.txt", steps).sections == (Section(steps, Place()),)
+
+
+def test_numbers_of_headings_say_what_stands_under_what(read) -> None:
+    document = read(
+        "a.txt", "1. 記録\n1.1 様式\n別紙による。\n1.2 保管\n五年とする。\n2. 附則\n四月に施行する。\n"
+    )
+    assert [section.place.heading for section in document.sections] == [
+        "1. 記録 > 1.1 様式",
+        "1. 記録 > 1.2 保管",
+        "2. 附則",
+    ]
+
+
 def test_word_keeps_order_headings_and_tables(read) -> None:
     document = read("a.docx", files.word())
     assert document.title == "旅費規程"
@@ -139,6 +169,18 @@ def test_workbook_fills_merged_cells_and_names_sheets(read) -> None:
     )
 
 
+def test_tables_side_by_side_are_read_one_after_the_other(read) -> None:
+    book = openpyxl.Workbook()
+    for row in [("型", "数", None, "部", "人"), ("A", 1, None, "人事", 7), ("B", 2, None, "総務", 9)]:
+        book.active.append(row)
+    book.active["A9"], book.active["C9"] = "合計", 3
+    made = BytesIO()
+    book.save(made)
+    assert read("a.xlsx", made.getvalue()).sections[0].text == (
+        "型: A、数: 1\n型: B、数: 2\n部: 人事、人: 7\n部: 総務、人: 9\n合計: 3"
+    )
+
+
 def test_slides_keep_notes_tables_and_numbers(read) -> None:
     document = read("a.pptx", files.deck())
     assert document.sections == (
@@ -159,6 +201,11 @@ def test_pdf_gives_text_by_page_and_ruled_tables_by_row(read) -> None:
         Section("点検の手順\n電源を切る。", Place(page=1)),
         Section("周期は表による。\n設備: ポンプ、型番: PPR-9087、周期: 30日", Place(page=2)),
     )
+
+
+def test_pdf_leaves_out_page_numbers(read) -> None:
+    document = read("a.pdf", files.pdf([["本文。", "- 1 -"], ["続き。", "2 / 2"], ["価格は", "300"]]))
+    assert [section.text for section in document.sections] == ["本文。", "続き。", "価格は\n300"]
 
 
 def test_mail_says_who_wrote_what_and_what_was_attached(read) -> None:

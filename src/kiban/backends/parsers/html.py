@@ -69,7 +69,7 @@ class _Walk:
         tag = element.tag
         if not isinstance(tag, str) or tag in _SKIPPED or element.get("role") in _SKIPPED_ROLES:
             return
-        if element.get("hidden") is not None or depth > _DEEPEST:
+        if element.get("hidden") is not None or depth > _DEEPEST or _is_banner(element):
             return
         if tag in _HEADINGS:
             self.flush()
@@ -113,6 +113,14 @@ def _bullet(item: HtmlElement) -> str:
     if parent is not None and parent.tag == "ol":
         return f"{1 + len(list(item.itersiblings('li', preceding=True)))}. "
     return "・"
+
+
+def _is_banner(element: HtmlElement) -> bool:
+    """Say whether this is the header of the site; that of an article holds its heading."""
+    if element.tag != "header":
+        return False
+    in_article = any(above.tag in ("article", "main", "section") for above in element.iterancestors())
+    return not in_article and not any(element.find(f".//{tag}") is not None for tag in _HEADINGS)
 
 
 def _is_data(table: HtmlElement) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -17,8 +18,12 @@ _ARTICLE = re.compile(
     r"第\s*[0-9０-９一二三四五六七八九十百]+\s*([編章節条])(の[0-9０-９一二三四五六七八九十]+)?"
 )
 _BRACKETED = re.compile(r"(【[^】]+】|[■◆●▼]\s*\S.*)$")
+_NUMBERED = re.compile(
+    r"\s*([0-9０-９]{1,2}(?:[.．][0-9０-９]{1,2})*)(?:[.．]|(?<=[.．][0-9０-９]))\s*(?=[^\s0-9０-９])"
+)
 _RANK = {"編": 1, "章": 2, "節": 3, "条": 4}
-_UNRANKED = 5
+_BRACKETED_RANK = 5
+_NUMBERED_RANK = 6  # and one more for every dot: 2.1 stands under 2
 _SENTENCE_END = "。．.！？!?、,"
 
 
@@ -58,16 +63,17 @@ class Outline:
 
     def lines(self, text: str) -> None:
         """Add plain text, taking lines that look like headings for headings."""
-        for line in text.split("\n"):
-            level = heading_level(line)
-            if level:
+        lines = [line for line in text.split("\n") if line.strip()]
+        for before, line, after in zip(["", *lines], lines, [*lines[1:], ""], strict=False):
+            if level := heading_level(line, before, after):
                 self.heading(level, line)
             else:
                 self.add(line)
 
     def document(self, title: str) -> ParsedDocument:
-        """Return the document. A single top heading that comes first is its title, not a place."""
-        if root := self._root():
+        """Return the document. A single top heading that comes first, or says the title, is the title
+        and no place."""
+        if root := self._root(title):
             title = root
             for block in self._blocks:
                 block.path = block.path[1:]
@@ -77,10 +83,13 @@ class Outline:
     def _open(self) -> None:
         self._blocks.append(_Block(tuple(name for _, name in self._headings), self._place))
 
-    def _root(self) -> str:
+    def _root(self, title: str) -> str:
         paths = [block.path for block in self._blocks if block.path or block.lines]
-        roots = {path[:1] for path in paths}
-        return paths[0][0] if paths and paths[0] and len(roots) == 1 else ""
+        roots = {path[0] for path in paths if path}
+        if len(roots) != 1:
+            return ""
+        root = roots.pop()
+        return root if paths[0] or root == title else ""
 
     def _speaks(self, number: int) -> bool:
         """Say whether a block has text; a heading that nothing stands under is given itself as text."""
@@ -95,15 +104,36 @@ class Outline:
         return True
 
 
-def heading_level(line: str) -> int:
-    """Return the rank of a plain line that looks like a heading, 1 highest; 0 when it is text."""
+def heading_level(line: str, before: str = "", after: str = "") -> int:
+    """Return the rank of a plain line that looks like a heading, 1 highest; 0 when it is text.
+
+    "1. 目的" between two lines of text is a heading; beside "2. 範囲" it is an item of a list.
+    """
     line = line.strip()
     if not line or len(line) > LONGEST_HEADING or line[-1] in _SENTENCE_END:
         return 0
     if article := _ARTICLE.match(line):
         rest = line[article.end() :]
         return _RANK[article[1]] if not rest or rest[0] in " 　（(:：" else 0
-    return _UNRANKED if _BRACKETED.match(line) else 0
+    if _BRACKETED.match(line):
+        return _BRACKETED_RANK
+    number = _number(line)
+    if not number or not after:
+        return 0
+    parents_and_children = ("", number.rpartition(".")[0]), ("", f"{number}.1")
+    if any(
+        _number(beside) not in family
+        for beside, family in zip((before, after), parents_and_children, strict=True)
+    ):
+        return 0
+    return _NUMBERED_RANK + number.count(".")
+
+
+def _number(line: str) -> str:
+    """Return the number that a line begins with, "2.1"; "" when it has none or is a sentence."""
+    line = unicodedata.normalize("NFKC", line).strip()
+    numbered = _NUMBERED.match(line)
+    return numbered[1] if numbered and line[-1] not in _SENTENCE_END else ""
 
 
 def table_lines(rows: Sequence[Sequence[str]], *, header: bool | None = None) -> list[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import closing
 from io import BytesIO
 
 import pdfplumber
 import pypdfium2
 import pypdfium2.raw as pdfium
+from pdfplumber.pdf import PDF
 from pdfplumber.table import Table
 
 from kiban.backends.parsers.outline import LONGEST_HEADING, Outline, table_lines
@@ -21,6 +23,10 @@ MOST_TABLE_PAGES = 100  # after so many, ruled pages are read as plain text: pdf
 _MOST_PATHS = 3_000  # drawn objects looked at on one page
 _GRID_SEGMENTS = 8  # two lines across and two down, each from a point to a point
 _THIN = 2.5  # points: a path no thicker is a line
+# A last line that can be nothing but a page number: - 1 -, 1 / 9, page 1, 1 頁; a bare 1 only on page 1.
+_PAGE_NUMBER = (
+    r"(?:^|\n) *(?:[-–—‐]+ *\d+ *[-–—‐]+|\d+ *(?:/|of) *\d+|p(?:age|\.) *\d+|\d+ *(?:頁|ページ)|{page})\s*$"
+)
 _NAMELESS = re.compile(
     r"\s*(untitled|\(?anonymous\)?|microsoft \w+ - .*|.*\.(docx?|xlsx?|pptx?|tex|pdf|dvi))?\s*$", re.I
 )
@@ -32,12 +38,12 @@ def read_pdf(content: bytes, stem: str) -> ParsedDocument:
     try:
         if len(document) > MOST_PAGES:
             raise OversizeFile(f"{len(document):,} pages, more than {MOST_PAGES:,}")
-        tables = _tables(content, document)
         outline = Outline()
-        for number, page in enumerate(document, start=1):
-            outline.turn_to(Place(page=number))
-            _read_page(outline, page, tables.get(number, []))
-            page.close()
+        with closing(_Plumber(content)) as plumber:
+            for number, page in enumerate(document, start=1):
+                outline.turn_to(Place(page=number))
+                _read_page(outline, number, page, plumber.tables(number) if _is_ruled(page) else [])
+                page.close()
         parsed = outline.document(stem)
         return ParsedDocument(_title(document, parsed) or parsed.title, parsed.sections)
     finally:
@@ -53,7 +59,7 @@ def _open(content: bytes) -> pypdfium2.PdfDocument:
         raise BrokenFile(str(error)) from error
 
 
-def _read_page(outline: Outline, page: pypdfium2.PdfPage, tables: Sequence[Table]) -> None:
+def _read_page(outline: Outline, number: int, page: pypdfium2.PdfPage, tables: Sequence[Table]) -> None:
     """Read the bands between tables as text, and each table by its rows."""
     left, bottom, right, top = page.get_bbox()
     text = page.get_textpage()
@@ -66,7 +72,8 @@ def _read_page(outline: Outline, page: pypdfium2.PdfPage, tables: Sequence[Table
             outline.add(line)
         outline.lines(_between(text, x1, top - y1, right, top - y0))
         upper = min(upper, top - y1)
-    outline.lines(_between(text, left, bottom, right, upper) if tables else _clean(text.get_text_range()))
+    rest = _between(text, left, bottom, right, upper) if tables else _clean(text.get_text_range())
+    outline.lines(re.sub(_PAGE_NUMBER.format(page=number), "", rest, flags=re.I))
     text.close()
 
 
@@ -82,22 +89,34 @@ def _clean(text: str) -> str:
     return reflow(re.sub(r"\r\n?", "\n", text))
 
 
-def _tables(content: bytes, document: pypdfium2.PdfDocument) -> dict[int, list[Table]]:
-    """Return tables by page number, at least two rows and two columns each."""
-    ruled = [number for number, page in enumerate(document, start=1) if _is_ruled(page)][:MOST_TABLE_PAGES]
-    if not ruled:
-        return {}
-    found: dict[int, list[Table]] = {}
-    with pdfplumber.open(BytesIO(content), pages=ruled) as plumbed:
-        for page in plumbed.pages:
-            tables = [table for table in page.find_tables() if len(table.rows) > 1 and len(table.columns) > 1]
-            if tables:
-                found[page.page_number] = tables
-    return found
+class _Plumber:
+    """Finds tables, at least two rows and two columns each; opened at the first page that needs it."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._plumbed: PDF | None = None
+        self._asked = 0
+
+    def tables(self, number: int) -> list[Table]:
+        if self._asked >= MOST_TABLE_PAGES:
+            return []
+        self._asked += 1
+        self._plumbed = self._plumbed or pdfplumber.open(BytesIO(self._content))
+        page = self._plumbed.pages[number - 1]
+        tables = [table for table in page.find_tables() if len(table.rows) > 1 and len(table.columns) > 1]
+        if not tables:
+            page.close()
+        return tables
+
+    def close(self) -> None:
+        if self._plumbed is not None:
+            self._plumbed.close()
 
 
 def _is_ruled(page: pypdfium2.PdfPage) -> bool:
     """Say whether lines cross on the page, or boxes stand side by side: without them no table is found."""
+    if page.get_rotation():
+        return False  # the two libraries measure a turned page from different corners
     across = down = boxes = 0
     for number, drawn in enumerate(page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_PATH], max_depth=3)):
         left, bottom, right, top = drawn.get_bounds()

@@ -8,7 +8,7 @@ import re
 
 import charset_normalizer
 
-from kiban.backends.parsers.outline import Outline, table_lines
+from kiban.backends.parsers.outline import LONGEST_HEADING, Outline, table_lines
 from kiban.backends.parsers.reflow import reflow
 from kiban.domain.document import ParsedDocument
 from kiban.errors import BrokenFile
@@ -22,12 +22,18 @@ _BOMS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+# A short first line with an empty one after it.
+_TITLE_LINE = re.compile(rf"([^\n]{{1,{LONGEST_HEADING}}}(?<![。．.、,!?！？:：]))[ 　]*\n[ 　]*\n")
 _LARGEST_FIELD = 1_000_000  # characters of one csv cell
 
 
 def read_text(content: bytes, stem: str) -> ParsedDocument:
     outline = Outline()
-    outline.lines(reflow(decode(content)))
+    text = decode(content).lstrip()
+    if first := _TITLE_LINE.match(text):
+        outline.heading(0, first[1])
+        text = text[first.end() :]
+    outline.lines(reflow(text))
     return outline.document(stem)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 
+_WIDE = re.compile("[\u2e80-\uff60\uffe0-\uffe6\U0001f300-\U0003ffff]")  # as UAX 11 has it, roughly
 _FULL = 0.8  # a line at least this share of the usual full width was cut by the margin, not by its author
 _ENDED = re.compile(r"[。．！？!?:：;」』】）)]\s*$|\.\s*$")
 _STARTS_ANEW = re.compile(
-    r"\s*([-*+・•●■◆▼○◎※→【]|[0-9０-９]+[.．)）、]|[（(][0-9０-９一二三四五六七八九十a-zア-ン]+[)）]|[①-⑳]|第[0-9０-９一二三四五六七八九十百]+[編章節条項])"
+    r"\s*([-*+・•●■◆▼○◎※→【]|[0-9０-９]+([.．)）、](?![0-9０-９])|\s)|[（(][0-9０-９一二三四五六七八九十a-zア-ン]+[)）]|[①-⑳]|第[0-9０-９一二三四五六七八九十百]+[編章節条項])"
 )
 _NARROWEST = 30  # columns; shorter lines are a list, not wrapped prose
 _AROUND = 5  # lines looked at on either side, since columns and footnotes have their own margins
@@ -47,7 +47,7 @@ def join(left: str, right: str) -> str:
 
 def columns(line: str) -> int:
     """Return the width of a line in terminal columns: a full-width character takes two."""
-    return sum(2 if _is_wide(character) else 1 for character in line)
+    return len(line) + len(_WIDE.findall(line))
 
 
 def _continues(previous: str, line: str) -> bool:
@@ -57,4 +57,4 @@ def _continues(previous: str, line: str) -> bool:
 
 
 def _is_wide(character: str) -> bool:
-    return bool(character) and unicodedata.east_asian_width(character) in "WF"
+    return _WIDE.match(character) is not None
