@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
-from kiban.adapt.facts import language
+from kiban.adapt.facts import Language, language
 from kiban.adapt.replay import GENERAL
 from kiban.domain.access import Audience
 from kiban.domain.document import Document
@@ -34,8 +34,8 @@ class Classroom:
 
     find: Callable[[str], Sequence[Passage]]  # what the retriever shows for a question
     render: Callable[[str, Sequence[Passage]], tuple[Turn, ...]]  # question and passages → prompt
-    target: Callable[[str, str, int, str], str]  # short answer, quote, passage number, language
-    abstention: Callable[[str], str]  # language
+    target: Callable[[str, str, int, Language], str]  # short answer, quote, passage number, language
+    abstention: Callable[[Language], str]  # language
     documents: Mapping[int, Document]  # by id: who may read what is shown
 
 

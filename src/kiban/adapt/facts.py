@@ -6,12 +6,16 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
+from typing import Literal
 
 from kiban.domain.question import Passage
 from kiban.domain.text import Span
 
 LENGTHS = range(10, 161)  # characters of a sentence worth asking about
 SHORTEST_TOPIC = {"ja": 4, "en": 10}  # characters before the value; less is a fragment or a form field
+
+
+Language = Literal["ja", "en"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +38,11 @@ class Fact:
         return self.sentence[self.at.end :]
 
     @property
-    def language(self) -> str:
+    def language(self) -> Language:
         return language(self.sentence)
 
 
-def language(text: str) -> str:
+def language(text: str) -> Language:
     """Return "ja" for text with kana or kanji, else "en"."""
     return "ja" if re.search(r"[ぁ-ヿ一-龥]", text) else "en"
 
@@ -82,30 +86,31 @@ _COUNTERS = (
 ).split()
 _SYMBOLS = "mm cm km mg kg kW kWh MPa kPa Pa kHz MHz GHz Hz GB MB TB rpm ppm dB mL ml V A W L g m".split()
 _UNIT = (
-    rf"(?:(?:平方|立方)?[ァ-ヴー]{{2,12}}|{'|'.join(_COUNTERS)}"
+    rf"(?:(?:平方|立方)?[ァ-ヴー]{{2,12}}秒?|{'|'.join(_COUNTERS)}"
     rf"|(?:{'|'.join(sorted(_SYMBOLS, key=len, reverse=True))})(?![A-Za-z]))"
 )
 _JAPANESE = re.compile(
     rf"""(?P<name>(?<=の)[一-龥々]{{3,6}}(?=が(?:務め|担当|指揮|行う)))
     |(?<=[はが、]「)(?P<called>[^「」]{{2,20}})(?=」(?:です|である|とする|だ))
-    |(?P<code>(?<![A-Za-z「])[A-Z]{{1,5}}-[A-Z0-9][A-Z0-9-]*)
+    |(?P<code>(?<![A-Za-z「])[A-Z]{{1,5}}-[A-Z0-9][A-Z0-9-]*(?=[をがで]|とする))
     |(?P<clock>(?:午前|午後)\s?{_NUMBER}時(?:{_NUMBER}分|半)?|\d\d?:\d\d)
     |(?P<weekday>(?:第{_NUMBER})?[月火水木金土日]曜日)
-    |(?P<quantity>(?:{_NUMBER}\s?[万億千]?{_UNIT}半?)+)
+    |(?P<quantity>(?:(?:{_NUMBER}\s?[万億千]{{0,2}})+{_UNIT}半?)+)
     |(?P<bare>(?<=[はを、]){_NUMBER}(?=[はがをでとにの以]))""",
     re.VERBOSE,
 )
 _ONE = re.compile(r"[1１一][回名人台件社点]|1 [a-z]+")  # 「1回につき」 counts, but is no answer
 _MONTHS = "January February March April May June July August September October November December".split()
 _ENGLISH_UNITS = (
-    "working days,business days,days,day,hours,hour,minutes,seconds,weeks,months,years,year,percent,people,"
-    "employees,times,pages,characters,metres,meters,millimetres,millimeters,kilograms,grams,litres,liters,"
-    "degrees,points,euros,dollars,yen,volts,watts,bar,units,items,seats,rooms,nights,copies,samples,cycles"
+    "working days,business days,days,day,hours,hour,minutes,milliseconds,seconds,weeks,months,years,year,"
+    "percent,people,employees,times,pages,characters,metres,meters,millimetres,millimeters,kilograms,grams,"
+    "litres,liters,degrees,points,euros,dollars,yen,volts,watts,bar,units,items,seats,rooms,nights,copies,"
+    "samples,cycles"
 ).split(",")
 _MONTH = f"(?:{'|'.join(_MONTHS)})"
 _QUANTITY = rf"{_NUMBER}\s?(?:(?:{'|'.join(_ENGLISH_UNITS)})\b|%|°C|(?:{'|'.join(_SYMBOLS)})(?![A-Za-z]))"
 _ENGLISH = re.compile(
-    rf"""(?P<code>(?<![A-Za-z])[A-Z]{{1,5}}-[A-Z0-9][A-Z0-9-]*)
+    rf"""(?P<code>(?<![A-Za-z])(?<!ocument\ )[A-Z]{{1,5}}-[A-Z0-9][A-Z0-9-]*(?=\.?$))
     |(?P<money>(?:[$€£¥]|USD\ |EUR\ |JPY\ ){_NUMBER}(?:\ (?:million|billion))?)
     |(?P<money_in_words>{_NUMBER}\ (?:million\ |billion\ )?(?:yen|dollars|euros))
     |(?P<date>{_NUMBER}\ {_MONTH}(?:\ \d{{4}})?|{_MONTH}\ \d{{1,2}}(?:,\ \d{{4}})?)
@@ -117,8 +122,8 @@ _ENGLISH = re.compile(
 
 def _value(sentence: str) -> tuple[Span, str] | None:
     """Return the last value of a statement, and its kind: what comes before it is what is asked about."""
-    if sentence.endswith(("?", "？")):
-        return None
+    if sentence.endswith(("?", "？")) or re.search(r"[:：](?!\d)", sentence):
+        return None  # a question, or fields of a form
     written_in = language(sentence)
     pattern = _JAPANESE if written_in == "ja" else _ENGLISH
     found = [

@@ -92,7 +92,7 @@ def _english_word(fact: Fact) -> str:
         case "clock":
             return "what time"
         case "code":
-            return "which number"
+            return "which code"
     asked = _NUMBER.sub("how many", fact.value)
     return asked.replace("how many %", "what percentage").replace("how many percent", "what percentage")
 
