@@ -13,27 +13,27 @@ from kiban.wiring import house
 
 @task(cache_policy=NO_CACHE)
 def write_curriculum() -> Curriculum:
-    return house().write_curriculum()
+    return house().weights.write_curriculum()
 
 
 @task(cache_policy=NO_CACHE)
 def train_embedder(curriculum: Curriculum) -> Weights:
-    return house().train_embedder(curriculum)
+    return house().weights.train_embedder(curriculum)
 
 
 @task(cache_policy=NO_CACHE)
 def build_generation(embedder: Weights) -> int:
-    return house().build_generation(embedder)
+    return house().weights.build_generation(embedder)
 
 
 @task(cache_policy=NO_CACHE)
 def train_adapter(curriculum: Curriculum) -> Weights:
-    return house().train_adapter(curriculum)
+    return house().weights.train_adapter(curriculum)
 
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5)
 def register(curriculum: Curriculum, adapter: Weights, embedder: Weights, generation: int) -> Candidate:
-    return house().register(curriculum, adapter, embedder, generation)
+    return house().weights.register(curriculum, adapter, embedder, generation)
 
 
 @flow(name="adapt", log_prints=True)
@@ -55,12 +55,12 @@ def adapt(then_judge: bool = True) -> str:
 
 @task(cache_policy=NO_CACHE)
 def evaluate(candidate: Candidate) -> Verdict:
-    return house().judge(candidate)
+    return house().evidence.judge(candidate)
 
 
 @task(cache_policy=NO_CACHE, retries=1, retry_delay_seconds=5)
 def promote(candidate: Candidate, verdict: Verdict) -> str:
-    return house().promote(candidate, verdict, actor="judge flow").id
+    return house().releases.promote(candidate, verdict, actor="judge flow").id
 
 
 @flow(name="judge", log_prints=True)
@@ -71,9 +71,10 @@ def judge(candidate_id: str | None = None, then_promote: bool = True) -> Verdict
         candidate_id: Which candidate; empty for the newest.
         then_promote: Release it if the verdict is "pass".
     """
-    candidate = house().candidate(candidate_id)
+    candidate = house().weights.candidate(candidate_id)
     verdict = evaluate(candidate)
-    create_markdown_artifact(key="verdict", markdown=house().verdict_markdown(candidate, verdict))
+    reasons = "\n".join(f"- {reason}" for reason in verdict.reasons)
+    create_markdown_artifact(key="verdict", markdown=f"# {candidate.id}: {verdict.outcome}\n\n{reasons}\n")
     if then_promote and verdict.outcome is Outcome.PASS:
         promote(candidate, verdict)
     return verdict

@@ -10,22 +10,22 @@ from prefect.cache_policies import NO_CACHE
 
 from kiban.domain.document import IngestReport, SourceFile
 from kiban.ingest.absorb import Survey
-from kiban.wiring import House, house
+from kiban.wiring import house
 
 
 @task(cache_policy=NO_CACHE)
 def survey(folder: Path | None) -> Survey:
-    return house().survey(folder)
+    return house().documents.survey(folder)
 
 
 @task(cache_policy=NO_CACHE)
 def settle(folder: Path | None, found: Survey) -> IngestReport:
-    return house().settle(folder, found)
+    return house().documents.settle(folder, found)
 
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5)
 def absorb(folder: Path | None, files: tuple[SourceFile, ...]) -> IngestReport:
-    return house().absorb(folder, files)
+    return house().documents.absorb(folder, files)
 
 
 @flow(name="ingest", log_prints=True)
@@ -37,10 +37,14 @@ def ingest(folder: Path | None = None) -> IngestReport:
     """
     found = survey(folder)
     reports = [settle(folder, found)]
-    batches = list(found.batches(House.BATCH))
+    batches = list(found.batches())
     for number, files in enumerate(batches, start=1):
         reports.append(absorb(folder, files))
-        house().progress(number, len(batches), "ingest")
+        house().furniture.progress(number, len(batches), "ingest")
     report = IngestReport.total(reports)
-    create_table_artifact(key="documents", table=house().documents_by_state(), description="Documents by state")
+    rows = [
+        {"document": d.uri, "state": d.state, "since": f"{d.since:%F %T}", "why": d.reason}
+        for d in house().documents.all()
+    ]
+    create_table_artifact(key="documents", table=rows, description="Documents by state")
     return report

@@ -11,23 +11,23 @@ from kiban.wiring import house
 
 @task(cache_policy=NO_CACHE, retries=1, retry_delay_seconds=5)
 def follow_source() -> None:
-    house().settle(None, house().survey(None))
+    house().documents.settle(None, house().documents.survey(None))
 
 
 @task(cache_policy=NO_CACHE)
-def withdraw() -> list[LedgerEntry]:
-    return house().withdraw(actor="tend flow")
+def withdraw() -> LedgerEntry | None:
+    return house().releases.withdraw(actor="tend flow")
 
 
 @task(cache_policy=NO_CACHE, retries=1, retry_delay_seconds=5)
 def converge() -> None:
-    house().converge()
+    house().releases.converge()
 
 
 @flow(name="tend", log_prints=True)
-def tend() -> int:
+def tend() -> LedgerEntry | None:
     """Follow deletions and narrowed readers, record withdrawn weights, bring restarted servers up to date."""
     follow_source()
     withdrawn = withdraw()
     converge()
-    return len(withdrawn)
+    return withdrawn

@@ -16,7 +16,7 @@ SEQUENCES = 16  # answered at once
 
 
 def gpu(settings: Settings) -> bool:
-    return machine.has_gpu() if settings.device == "auto" else settings.device == "gpu"
+    return machine.uses_gpu(settings.device)
 
 
 def flags(rank: int, *, gpu: bool) -> list[str]:

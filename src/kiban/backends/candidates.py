@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -9,7 +11,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter
 
 from kiban.domain.evidence import Verdict
-from kiban.domain.learning import Candidate, Curriculum, Question
+from kiban.domain.learning import Candidate, Curriculum, Question, Weights
 from kiban.errors import NoSuchCandidate
 
 Kept = TypeVar("Kept")
@@ -59,6 +61,15 @@ class CandidateFolder:
     def verdict(self) -> Verdict | None:
         return self._read("verdict.json", Verdict) if (self.path / "verdict.json").exists() else None
 
+    def once(self, place: Path, make: Callable[[Path], Weights]) -> Weights:
+        """Return the weights at `place`; make them first, beside it, if they are missing."""
+        if not place.exists():
+            half = place.with_name(f"{place.name}.part")  # stays when interrupted: trainers resume there
+            half.mkdir(parents=True, exist_ok=True)
+            make(half)
+            half.rename(place)
+        return Weights.of(place)
+
     def _write(self, name: str, kind: type[Kept], value: Kept) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
         half = self.path / f"{name}.part"
@@ -77,6 +88,10 @@ class CandidateShelf:
     """The folders of all candidates."""
 
     root: Path
+
+    def begin(self, *recipe: object) -> CandidateFolder:
+        """Return the folder of what a recipe makes: the same recipe, the same folder."""
+        return self.folder(hashlib.sha256(repr(recipe).encode()).hexdigest()[:12])
 
     def folder(self, candidate_id: str) -> CandidateFolder:
         return CandidateFolder(self.root / candidate_id)

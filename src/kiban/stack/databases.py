@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -12,6 +14,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from kiban.backends.embedded_postgres import EmbeddedPostgres
+from kiban.backends.postgres.schema import READER, WRITER, dsn_as
 from kiban.errors import PartRefused, PartUnavailable
 from kiban.settings import Settings
 from kiban.stack import health
@@ -21,6 +24,37 @@ from kiban.stack.health import Health
 
 def embedded(settings: Settings) -> EmbeddedPostgres:
     return EmbeddedPostgres(settings.state / "postgres", settings.postgres_port, settings.host)
+
+
+@dataclass(frozen=True)
+class Roles:
+    """How to reach Kiban's own database: to administer it, to store, and to answer."""
+
+    admin: str
+    writer: str
+    reader: str
+    passwords: dict[str, str]
+
+
+def roles(settings: Settings) -> Roles:
+    """Return the addresses on the embedded server, or on the one the settings name."""
+    if settings.postgres_dsn:
+        admin, passwords = settings.postgres_dsn, _passwords(settings.state / "postgres-passwords.json")
+    else:
+        server = embedded(settings)
+        admin, passwords = server.dsn("postgres"), server.passwords
+    writer, reader = (dsn_as(admin, role, passwords[role]) for role in (WRITER, READER))
+    return Roles(admin, writer, reader, passwords)
+
+
+def _passwords(path: Path) -> dict[str, str]:
+    """Return the passwords of our roles on somebody else's server, made once, readable by us alone."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(json.dumps({role: secrets.token_urlsafe(24) for role in (WRITER, READER)}))
+    known: dict[str, str] = json.loads(path.read_text())
+    return known
 
 
 @dataclass(frozen=True)

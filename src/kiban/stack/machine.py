@@ -36,6 +36,11 @@ def has_gpu() -> bool:
     return listed.returncode == 0 and "GPU" in listed.stdout
 
 
+def uses_gpu(device: str) -> bool:
+    """Whether the setting "auto", "cpu" or "gpu" means a GPU on this machine."""
+    return has_gpu() if device == "auto" else device == "gpu"
+
+
 def examine(folder: Path, *, gpu: bool, disk_gib: float) -> Iterator[Finding]:
     """Look at the machine. `folder` is where `disk_gib` (GiB) will be written."""
     yield _python()

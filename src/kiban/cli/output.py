@@ -1,0 +1,71 @@
+"""How the command line shows things: a table for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def show(values: Mapping[str, Any], *, as_json: bool, title: str) -> None:
+    """Print one thing: its fields as rows, or as JSON."""
+    if as_json:
+        typer.echo(json.dumps(values, ensure_ascii=False, indent=1, default=str))
+        return
+    table = Table(title=title, show_header=False)
+    for name, value in values.items():
+        table.add_row(name.replace("_", " "), _words(value))
+    Console().print(table)
+
+
+def _words(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return (
+            "\n".join(" — ".join(map(str, v)) if isinstance(v, (list, tuple)) else str(v) for v in value)
+            or "none"
+        )
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+@contextmanager
+def progress(*, quiet: bool) -> Iterator[None]:
+    """Show every stage of the house's work as a bar with an ETA."""
+    from kiban.wiring import house
+
+    bars = Progress(
+        TextColumn("{task.description:<12}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        disable=quiet,
+    )
+    tasks: dict[str, TaskID] = {}
+
+    def advance(done: int, total: int, what: str) -> None:
+        if what not in tasks:
+            tasks[what] = bars.add_task(what, total=total)
+        bars.update(tasks[what], completed=done, total=total)
+
+    before, house().furniture.progress = house().furniture.progress, advance
+    with bars:
+        try:
+            yield
+        finally:
+            house().furniture.progress = before

@@ -1,0 +1,37 @@
+"""The one place that joins rooms and backends.
+
+A house is its furniture (backends, built from the settings when first needed) and what is done in it,
+in the order in which data moves: documents, answers, weights, evidence, releases.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from kiban.settings import Settings, load
+from kiban.wiring.answers import Answers
+from kiban.wiring.documents import Documents
+from kiban.wiring.evidence import Evidence
+from kiban.wiring.furniture import Furniture
+from kiban.wiring.releases import Releases
+from kiban.wiring.weights import WeightsMaking
+
+__all__ = ["House", "house"]
+
+
+class House:
+    """Every room, furnished."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.furniture = Furniture(settings)
+        self.documents = Documents(self.furniture)
+        self.releases = Releases(self.furniture)
+        self.answers = Answers(self.furniture, self.releases)
+        self.weights = WeightsMaking(self.furniture, self.releases, self.answers)
+        self.evidence = Evidence(self.furniture, self.releases, self.answers)
+
+
+@lru_cache
+def house() -> House:
+    """Return the house of this process."""
+    return House(load())

@@ -1,0 +1,96 @@
+"""Question → Passage → Answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+from kiban.answer.converse import converse
+from kiban.domain.access import Principal
+from kiban.domain.learning import Weights
+from kiban.domain.question import Answer, Passage, Turn
+from kiban.domain.release import Release
+from kiban.retrieve.search import find
+from kiban.stack.parts import parts
+from kiban.wiring.furniture import BASE_MODEL, Furniture
+from kiban.wiring.releases import Releases
+
+SHOWN = 4  # passages in a prompt
+
+
+class Answers:
+    """What the chat service asks for."""
+
+    def __init__(self, furniture: Furniture, releases: Releases) -> None:
+        self._furniture = furniture
+        self._releases = releases
+
+    def principal(self, token: str) -> Principal:
+        """Return who asks. Raises IdentityError."""
+        subject = self._furniture.verifier.subject(token)
+        return Principal(subject, self._furniture.directory.groups_of(subject))
+
+    def token(self, subject: str, hours: float = 12) -> str:
+        """Issue a token of this house's own, for the embedded default."""
+        return self._furniture.issuer.issue(subject, hours, self._furniture.settings.token_audience)
+
+    def find(self, question: str, who: Principal, limit: int = SHOWN) -> list[Passage]:
+        return self.find_with(self._releases.in_force(), question, who, limit)
+
+    def find_with(self, release: Release, question: str, who: Principal, limit: int) -> list[Passage]:
+        """Search with the embedder and the index generation of a release."""
+        embedder = Weights(Path(release.embedder), release.embedder_sha256)
+        return find(
+            question,
+            who,
+            index=self._furniture.index,
+            tokenizer=self._furniture.tokenizer,
+            embedder=self._furniture.embedder(embedder),
+            generation=release.generation,
+            limit=limit,
+            exact_limit=self._furniture.settings.exact_lane_limit,
+        )
+
+    async def answer(
+        self, question: str, history: Sequence[Turn], who: Principal
+    ) -> AsyncIterator[str | Answer]:
+        """Yield text, and last the whole Answer."""
+        release = await asyncio.to_thread(self._releases.in_force)
+        passages = await asyncio.to_thread(self.find_with, release, question, who, SHOWN)
+        async for piece in self.converse_with(release, question, passages, history=history):
+            yield piece
+
+    def converse_with(
+        self,
+        release: Release,
+        question: str,
+        passages: Sequence[Passage],
+        *,
+        history: Sequence[Turn] = (),
+        closed_book: bool = False,
+    ) -> AsyncIterator[str | Answer]:
+        """Let the weights of a release write."""
+        return converse(
+            question,
+            passages,
+            generator=self._furniture.generator,
+            model=release.adapter or BASE_MODEL,
+            release_id=release.id,
+            history=history,
+            closed_book=closed_book,
+        )
+
+    def document(self, document_id: int, who: Principal) -> list[Passage]:
+        return self._furniture.index.read(who, document_id)
+
+    def release_id(self) -> str:
+        return self._releases.in_force().id
+
+    def ready(self) -> dict[str, str]:
+        """Return "ok" or what is wrong, by part that an answer needs."""
+        return {
+            part.name: "ok" if (health := part.probe()).ok else health.detail
+            for part in parts(self._furniture.settings)
+            if part.name.startswith(("postgres", "vllm"))
+        }

@@ -1,0 +1,106 @@
+"""Candidate → Evaluation → Verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+
+from kiban.adapt.questions import unanswerable
+from kiban.domain.evidence import Arm, Comparison, Outcome, Verdict
+from kiban.domain.learning import Candidate, Question
+from kiban.domain.question import Answer, Passage
+from kiban.domain.release import Release
+from kiban.errors import NotEarned
+from kiban.judge import arms, report, verdict
+from kiban.wiring.answers import SHOWN, Answers
+from kiban.wiring.furniture import Furniture
+from kiban.wiring.releases import Releases
+from kiban.wiring.weights import OUTSIDER
+
+WITHHELD_SHARE = 4  # one question in so many is asked with its document withheld
+RANKED = 10  # passages by which an embedder is judged
+
+
+class Evidence:
+    """What the judge flow does."""
+
+    def __init__(self, furniture: Furniture, releases: Releases, answers: Answers) -> None:
+        self._furniture = furniture
+        self._releases = releases
+        self._answers = answers
+
+    def judge(self, candidate: Candidate) -> Verdict:
+        """Judge on documents the candidate never saw: first its embedder, then its adapter in four arms.
+
+        The adapter is asked with the retrieval that would be released with it. Nothing that answers changes.
+        """
+        folder = self._furniture.candidates.folder(candidate.id)
+        held_out = folder.held_out()
+        compared = self._compare_embedders(held_out, candidate)
+        earned = compared is not None and compared.outcome is Outcome.PASS
+        proposed = self._releases.proposal(candidate, adapter=True, embedder=earned)
+        self._releases.converge(proposed)
+        began = time.monotonic()
+        scored = asyncio.run(
+            arms.evaluate(
+                self._exam(held_out), self._arms(proposed), progress=self._furniture.stage("judging")
+            )
+        )
+        decided = verdict.decide(candidate.id, scored, embedder=compared, seconds=time.monotonic() - began)
+        folder.keep_verdict(decided)
+        page = report.render(candidate, decided, scored, folder.curriculum(), self._furniture.inventory())
+        folder.report.write_text(page, "utf-8")
+        self._furniture.registry.log_report(candidate.id, folder.report)
+        return decided
+
+    def verdict(self, candidate: Candidate) -> Verdict:
+        """Return the kept verdict. Raises NotEarned if there is none yet."""
+        kept = self._furniture.candidates.folder(candidate.id).verdict()
+        if kept is None:
+            raise NotEarned(f"{candidate.id} was not judged yet.", mend=f"kiban judge {candidate.id}")
+        return kept
+
+    def _exam(self, held_out: Sequence[Question]) -> tuple[Question, ...]:
+        """Return the questions to judge by: the last of them are asked with their documents withheld."""
+        asked = held_out[: self._furniture.settings.judging_questions]
+        answerable = len(asked) - len(asked) // WITHHELD_SHARE
+        return (*asked[:answerable], *unanswerable(asked[answerable:]))
+
+    def _compare_embedders(self, held_out: Sequence[Question], candidate: Candidate) -> Comparison | None:
+        if candidate.embedder is None:
+            return None
+        proposed = self._releases.proposal(candidate, adapter=False, embedder=True)
+        old, new = (
+            [self._answers.find_with(release, question.text, OUTSIDER, RANKED) for question in held_out]
+            for release in (self._releases.base, proposed)
+        )
+        return verdict.judge_embedder(held_out, old, new)
+
+    def _arms(self, proposed: Release) -> Mapping[Arm, arms.Ask]:
+        base = self._releases.base
+        return {
+            Arm.BASE: self._arm(base, with_passages=False),
+            Arm.BASE_RAG: self._arm(base, with_passages=True),
+            Arm.ADAPTED: self._arm(proposed, with_passages=False),
+            Arm.ADAPTED_RAG: self._arm(proposed, with_passages=True),
+        }
+
+    def _arm(self, release: Release, *, with_passages: bool) -> arms.Ask:
+        async def ask(question: Question) -> Answer:
+            shown = await asyncio.to_thread(self._show, question, release) if with_passages else []
+            written = self._answers.converse_with(
+                release, question.text, shown, closed_book=not with_passages
+            )
+            *_, last = [piece async for piece in written]
+            assert isinstance(last, Answer)
+            return last
+
+        return ask
+
+    def _show(self, question: Question, release: Release) -> list[Passage]:
+        """Return what a question is answered from; if nothing is right, its own document is withheld."""
+        if question.answerable:
+            return self._answers.find_with(release, question.text, OUTSIDER, SHOWN)
+        found = self._answers.find_with(release, question.text, OUTSIDER, 4 * SHOWN)
+        return [p for p in found if p.document_id != question.lineage.document_id][:SHOWN]

@@ -1,0 +1,181 @@
+"""Backends, each built from the settings when first needed, and only once."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kiban.backends.candidates import CandidateFolder, CandidateShelf
+from kiban.backends.parsers.jail import JailedParser
+from kiban.backends.postgres.connect import Postgres
+from kiban.backends.postgres.ledger import PostgresLedger
+from kiban.backends.postgres.library import PostgresLibrary
+from kiban.backends.postgres.search import PostgresDirectory, PostgresSearch
+from kiban.backends.sentence_transformers import SentenceTransformersEmbedder
+from kiban.backends.sources.folder import FolderSource
+from kiban.backends.sudachi import SudachiTokenizer
+from kiban.backends.tokens import LOCAL_ISSUER, LocalIssuer, TokenVerifier
+from kiban.backends.vllm_adapters import VllmAdapters
+from kiban.backends.vllm_generator import VllmGenerator
+from kiban.backends.weights import shelf
+from kiban.domain.learning import Curriculum, Weights
+from kiban.ingest.chunking import CHUNKING
+from kiban.ports import Embedder, Progress
+from kiban.settings import Settings
+from kiban.stack import databases, environment, machine
+
+if TYPE_CHECKING:
+    from kiban.backends.mlflow_registry import MlflowRegistry  # two seconds to import; chat needs it never
+
+log = logging.getLogger(__name__)
+
+BASE_MODEL = "base"  # what every vLLM server calls the model without an adapter
+
+
+class Furniture:
+    """What stands in the house."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.progress: Progress = lambda done, total, what: log.info("%s %d/%d", what, done, total)
+        self._loaded: dict[str, SentenceTransformersEmbedder] = {}
+
+    def stage(self, name: str) -> Progress:
+        """Return progress under one name, whatever is reported as being done."""
+        return lambda done, total, what: self.progress(done, total, name)
+
+    def inventory(self) -> dict[str, str]:
+        """Return what somebody needs to know to repeat a result."""
+        settings = self.settings
+        return {
+            "LLM": f"{settings.llm} {self.llm.sha256[:12]}",
+            "embedder": f"{settings.embedder} {self.base_embedder.sha256[:12]}",
+            "LoRA": f"rank {settings.lora_rank}, {settings.epochs} epoch(s)",
+            "device": self.device,
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+            **{name: version(name) for name in ("torch", "trl", "peft", "sentence-transformers")},
+        }
+
+    # --- Postgres ---
+
+    @cached_property
+    def roles(self) -> databases.Roles:
+        return databases.roles(self.settings)
+
+    @cached_property
+    def postgres(self) -> Postgres:
+        return Postgres(self.roles.writer, self.roles.reader)
+
+    @cached_property
+    def library(self) -> PostgresLibrary:
+        return PostgresLibrary(self.postgres)
+
+    @cached_property
+    def index(self) -> PostgresSearch:
+        return PostgresSearch(self.postgres)
+
+    @cached_property
+    def directory(self) -> PostgresDirectory:
+        return PostgresDirectory(self.postgres)
+
+    @cached_property
+    def ledger(self) -> PostgresLedger:
+        return PostgresLedger(self.postgres)
+
+    # --- Reading ---
+
+    def source(self, folder: Path | None) -> FolderSource:
+        root = (folder or self.settings.documents).resolve()
+        return FolderSource(f"folder:{root}", root, self.settings.max_file_mb * 1_000_000)
+
+    @cached_property
+    def parser(self) -> JailedParser:
+        return JailedParser()
+
+    @cached_property
+    def tokenizer(self) -> SudachiTokenizer:
+        return SudachiTokenizer()
+
+    # --- Models ---
+
+    @cached_property
+    def device(self) -> str:
+        return "cuda" if machine.uses_gpu(self.settings.device) else "cpu"
+
+    @cached_property
+    def llm(self) -> Weights:
+        return self._fetched(self.settings.llm)
+
+    @cached_property
+    def base_embedder(self) -> Weights:
+        return self._fetched(self.settings.embedder)
+
+    def embedder(self, weights: Weights) -> SentenceTransformersEmbedder:
+        if weights.sha256 not in self._loaded:
+            self._loaded[weights.sha256] = SentenceTransformersEmbedder(weights.path, device=self.device)
+        return self._loaded[weights.sha256]
+
+    def generation(self, embedder: Weights) -> int:
+        """Return the index generation of an embedder, beginning an empty one if there is none."""
+        dimensions = self.embedder(embedder).dimensions
+        return self.library.add_generation(
+            str(embedder.path), embedder.sha256, dimensions, self.tokenizer.name, CHUNKING
+        )
+
+    def live_embedders(self) -> dict[int, Embedder]:
+        """Return the embedder of every generation, for each is kept up to date until it is dropped."""
+        return {
+            generation: self.embedder(Weights(Path(path), sha256))
+            for generation, path, sha256 in self.library.generations()
+        }
+
+    def _fetched(self, name: str) -> Weights:
+        return shelf.find(name, self.settings.state / "models", self.settings.allow_hub, self.progress)
+
+    # --- Serving ---
+
+    @cached_property
+    def vllm_urls(self) -> tuple[str, ...]:
+        return self.settings.vllm_urls or (f"http://{self.settings.host}:{self.settings.vllm_port}",)
+
+    @cached_property
+    def generator(self) -> VllmGenerator:
+        return VllmGenerator(self.vllm_urls)
+
+    @cached_property
+    def adapters(self) -> VllmAdapters:
+        return VllmAdapters(self.vllm_urls)
+
+    # --- Shelves ---
+
+    @cached_property
+    def registry(self) -> MlflowRegistry:
+        from kiban.backends.mlflow_registry import MlflowRegistry
+
+        return MlflowRegistry(environment.mlflow_uri(self.settings), "kiban")
+
+    @cached_property
+    def candidates(self) -> CandidateShelf:
+        return CandidateShelf(self.settings.state / "candidates")
+
+    def candidate_folder(self, curriculum: Curriculum) -> CandidateFolder:
+        """Return the folder of what this curriculum becomes on this base with these settings."""
+        settings = self.settings
+        return self.candidates.begin(curriculum.sha256, self.llm.sha256, settings.lora_rank, settings.epochs)
+
+    # --- Identity ---
+
+    @cached_property
+    def issuer(self) -> LocalIssuer:
+        return LocalIssuer(self.settings.state / "identity")
+
+    @cached_property
+    def verifier(self) -> TokenVerifier:
+        """Check tokens of the OIDC provider in the settings, or of this house, by the same code."""
+        issuer = self.settings.token_issuer
+        return TokenVerifier(issuer or self.issuer.jwks, issuer or LOCAL_ISSUER, self.settings.token_audience)

@@ -1,0 +1,113 @@
+"""Verdict → Release: what is in force, and how it changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+from kiban.answer.prompt import PROMPT_VERSION
+from kiban.backends.postgres import posture, schema
+from kiban.backends.weights import verify_adapter
+from kiban.domain.evidence import Verdict
+from kiban.domain.learning import Candidate, Weights
+from kiban.domain.release import LedgerEntry, Release
+from kiban.release import deploy, ledger
+from kiban.wiring.furniture import BASE_MODEL, Furniture
+
+ADAPTER, EMBEDDER = "kiban-adapter", "kiban-embedder"  # what the registry calls them
+
+
+class Releases:
+    """Moves the ledger, brings servers and registry after it."""
+
+    def __init__(self, furniture: Furniture) -> None:
+        self._furniture = furniture
+
+    def found(self) -> None:
+        """Bring Postgres to our shape, refuse an unsafe one, and put the base release in the ledger."""
+        roles = self._furniture.roles
+        schema.migrate(roles.admin, roles.passwords)
+        self.require_safe_roles()
+        ledger.found(self._furniture.ledger, self.base, actor="kiban up")
+
+    def require_safe_roles(self) -> None:
+        """Raise UnsafeRole if Postgres would not enforce permissions for the role that reads."""
+        with self._furniture.postgres.reading(()) as connection:
+            posture.check(connection)
+
+    @cached_property
+    def base(self) -> Release:
+        """Return the release that learnt nothing: the base model with retrieval."""
+        embedder = self._furniture.base_embedder
+        return Release(
+            llm=f"{self._furniture.settings.llm}@{self._furniture.llm.sha256[:12]}",
+            adapter=None,
+            adapter_path=None,
+            adapter_sha256=None,
+            embedder=str(embedder.path),
+            embedder_sha256=embedder.sha256,
+            generation=self._furniture.generation(embedder),
+            prompt_version=PROMPT_VERSION,
+            curriculum_sha256=None,
+        )
+
+    def in_force(self) -> Release:
+        return ledger.in_force(self._furniture.ledger)
+
+    def proposal(self, candidate: Candidate, *, adapter: bool, embedder: bool) -> Release:
+        """Return the release a candidate would be, with those of its weights that count."""
+        release = replace(self.base, curriculum_sha256=candidate.curriculum_sha256)
+        if adapter and candidate.adapter:
+            name = f"everyone@{candidate.adapter.sha256[:8]}"
+            place = self._furniture.settings.state / "adapters" / name
+            kept = deploy.shelve(candidate.adapter, place, self._verify)
+            release = replace(release, adapter=name, adapter_path=str(kept.path), adapter_sha256=kept.sha256)
+        if embedder and candidate.embedder and candidate.generation:
+            release = replace(
+                release,
+                embedder=str(candidate.embedder.path),
+                embedder_sha256=candidate.embedder.sha256,
+                generation=candidate.generation,
+            )
+        return release
+
+    def _verify(self, path: Path) -> Weights:
+        return verify_adapter(path, self._furniture.llm.path)
+
+    def promote(self, candidate: Candidate, decided: Verdict, *, actor: str) -> Release:
+        """Put what earned its place in force, as one unit. Raises NotEarned and ConcurrentRelease."""
+        seen = ledger.last_seen(self._furniture.ledger)
+        release = self.proposal(candidate, adapter=decided.adapter_earned, embedder=decided.embedder_earned)
+        self.converge(release)
+        evidence = str(self._furniture.candidates.folder(candidate.id).report)
+        ledger.promote(self._furniture.ledger, release, decided, actor=actor, evidence=evidence, seen=seen)
+        self._mirror()
+        return release
+
+    def rollback(self, *, actor: str, reason: str) -> Release:
+        """Flip back to the release before. Raises NoSuchRelease at the founding one."""
+        ledger.rollback(self._furniture.ledger, actor=actor, reason=reason)
+        self.converge()
+        self._mirror()
+        return self.in_force()
+
+    def withdraw(self, *, actor: str) -> LedgerEntry | None:
+        """Write down a withdrawal that a deletion or narrowed readers have caused already."""
+        entry = ledger.withdraw(self._furniture.ledger, actor=actor)
+        if entry is not None:
+            self._mirror()
+        return entry
+
+    def converge(self, release: Release | None = None) -> bool:
+        """Make sure that every server holds and applies the adapter of a release, or of that in force."""
+        return deploy.converge(release or self.in_force(), self._furniture.adapters, base_model=BASE_MODEL)
+
+    def history(self) -> list[LedgerEntry]:
+        return self._furniture.ledger.entries()
+
+    def _mirror(self) -> None:
+        """Let the registry's `champion` aliases follow the ledger."""
+        release, registry = self.in_force(), self._furniture.registry
+        for name, sha256 in ((ADAPTER, release.adapter_sha256), (EMBEDDER, release.embedder_sha256)):
+            registry.alias("champion", registry.version_of(name, sha256), name)

@@ -1,0 +1,133 @@
+"""TrainingExample → Curriculum → Candidate."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from kiban.adapt import card, curriculum, questions, writers
+from kiban.answer import prompt
+from kiban.domain.access import EVERYONE, Audience, Principal
+from kiban.domain.learning import Candidate, Curriculum, Weights
+from kiban.domain.question import Passage
+from kiban.ingest.chunking import embedding_text
+from kiban.wiring.answers import SHOWN, Answers
+from kiban.wiring.furniture import BASE_MODEL, Furniture
+from kiban.wiring.releases import ADAPTER, EMBEDDER, Releases
+
+log = logging.getLogger(__name__)
+
+# Curricula are read by someone who is a member of no group, so that row-level security itself keeps
+# what not everyone may read away from the trainers.
+OUTSIDER = Principal("curriculum", frozenset())
+SEED = 20261122
+HELD_OUT_SHARE = 0.4  # of documents
+
+
+class WeightsMaking:
+    """What the adapt flow does, step by step. Every step finds what an interrupted run has left."""
+
+    def __init__(self, furniture: Furniture, releases: Releases, answers: Answers) -> None:
+        self._furniture = furniture
+        self._releases = releases
+        self._answers = answers
+
+    def write_curriculum(self) -> Curriculum:
+        """Ask about what everyone may read; keep some documents to judge by, and learn from the others."""
+        furniture = self._furniture
+        documents = furniture.index.documents(OUTSIDER)
+        asked, sieve = questions.make_questions(
+            furniture.index.browse(OUTSIDER), documents, write=writers.from_templates, find=self._find
+        )
+        log.info("questions: %s", sieve)
+        learnt, held_out = questions.split(asked, HELD_OUT_SHARE, SEED)
+        classroom = curriculum.Classroom(
+            find=self._find,
+            render=prompt.render,
+            target=prompt.target,
+            abstention=prompt.abstention,
+            documents={document.id: document for document in documents},
+        )
+        written = curriculum.build(
+            learnt,
+            classroom,
+            audience=Audience(frozenset({EVERYONE})),
+            prompt_version=prompt.PROMPT_VERSION,
+            limit=furniture.settings.training_questions,
+            seed=SEED,
+        )
+        furniture.candidate_folder(written).keep_curriculum(written, held_out)
+        furniture.ledger.keep_curriculum(written)
+        return written
+
+    def train_embedder(self, written: Curriculum) -> Weights:
+        from kiban.backends.sentence_transformers_trainer import SentenceTransformersTrainer
+
+        furniture = self._furniture
+        folder = furniture.candidate_folder(written)
+        with furniture.registry.run("embedder", self._tags(written)) as run:
+            trainer = SentenceTransformersTrainer(furniture.base_embedder.path, furniture.device, log=run.log)
+            return folder.once(
+                folder.embedder,
+                lambda out: trainer.train(written.pairs, out, furniture.stage("embedder")),
+            )
+
+    def build_generation(self, embedder: Weights) -> int:
+        """Embed every chunk once more, beside the generation that answers."""
+        library, progress = self._furniture.library, self._furniture.stage("generation")
+        turned = self._furniture.embedder(embedder)
+        generation = self._furniture.generation(embedder)
+        done, total = 0, library.counts().chunks
+        while waiting := library.chunks_without(generation):
+            texts = [embedding_text(title, chunk) for title, chunk in waiting.values()]
+            library.add_embeddings(generation, list(waiting), turned.passages(texts))
+            done += len(waiting)
+            progress(done, total, "")
+        library.index_generation(generation)
+        return generation
+
+    def train_adapter(self, written: Curriculum) -> Weights:
+        from kiban.backends.trl import TrlTrainer
+
+        furniture = self._furniture
+        folder = furniture.candidate_folder(written)
+        with furniture.registry.run("adapter", self._tags(written)) as run:
+            trainer = TrlTrainer(
+                furniture.llm.path,
+                BASE_MODEL,
+                rank=furniture.settings.lora_rank,
+                epochs=furniture.settings.epochs,
+                device=furniture.device,
+                log=run.log,
+            )
+            return folder.once(
+                folder.adapter, lambda out: trainer.train(written, out, furniture.stage("adapter"))
+            )
+
+    def register(
+        self, written: Curriculum, adapter: Weights, embedder: Weights, generation: int
+    ) -> Candidate:
+        """Put a candidate's weights on the registry's shelf, each with its model card."""
+        furniture = self._furniture
+        folder = furniture.candidate_folder(written)
+        registered = tuple(
+            furniture.registry.register(name, made, self._tags(written), card.write(name, written, made))
+            for name, made in ((ADAPTER, adapter), (EMBEDDER, embedder))
+        )
+        candidate = Candidate(
+            folder.id, written.sha256, written.lineage, adapter, embedder, generation, registered
+        )
+        folder.keep_candidate(candidate)
+        return candidate
+
+    def candidate(self, candidate_id: str | None = None) -> Candidate:
+        """Return a candidate, or the newest. Raises NoSuchCandidate."""
+        return self._furniture.candidates.find(candidate_id).candidate()
+
+    def _find(self, question: str) -> Sequence[Passage]:
+        # More than a prompt shows: what is left over becomes distractors.
+        return self._answers.find_with(self._releases.base, question, OUTSIDER, SHOWN + 2)
+
+    def _tags(self, written: Curriculum) -> dict[str, str]:
+        llm = self._furniture.llm
+        return {"curriculum": written.sha256, "llm": self._furniture.settings.llm, "llm_sha256": llm.sha256}
