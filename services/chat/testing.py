@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+import uvicorn
 
 from kiban.answer.converse import converse
 from kiban.backends.tokens import LOCAL_ISSUER, LocalIssuer, TokenVerifier
@@ -12,9 +17,26 @@ from kiban.domain.access import Audience, Principal
 from kiban.domain.document import Place
 from kiban.domain.question import Answer, Passage, Turn
 from kiban.domain.text import Span, normal_form
+from services.chat.app import create_app
+from services.chat.house import ChatHouse
 
 AUDIENCE = "kiban"
 Writer = Callable[[Sequence[Turn]], Sequence[str]]
+
+
+@contextmanager
+def serving(house: ChatHouse) -> Iterator[str]:
+    """Serve a house on a free port of this machine; yield its URL."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(create_app(house), log_level="critical", lifespan="off"))
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 class MemoryHouse:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,15 +10,13 @@ from pathlib import Path
 import httpx
 import openai
 import pytest
-import uvicorn
 
 from kiban.domain.access import EVERYONE
 from kiban.domain.document import Place
 from kiban.domain.question import Turn
 from kiban.errors import NoSuchRelease, PartUnavailable
-from services.chat.app import create_app
 from services.chat.guard import LARGEST_BODY
-from services.chat.testing import MemoryHouse
+from services.chat.testing import MemoryHouse, serving
 
 HOTEL = "国内出張の宿泊費は11,000円を上限とする。東京２３区内に限り13,800円を上限とする。"
 SALARY = "役員の基本報酬は月額1,840,000円とする。"
@@ -52,14 +48,8 @@ def running(keys: Path) -> Iterator[Service]:
     lodging, allowance = Place(page=4, heading="宿泊費"), Place(page=5)
     house.shelve("旅費規程", frozenset({EVERYONE}), (lodging, HOTEL), (allowance, "日当は1,200円。"))
     house.shelve("役員報酬規程", frozenset({"hr"}), (Place(page=1), SALARY))
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(create_app(house), log_level="critical", lifespan="off"))
-        thread = threading.Thread(target=server.run, args=([listening],))
-        thread.start()
-        yield Service(f"http://127.0.0.1:{listening.getsockname()[1]}", house)
-        server.should_exit = True
-        thread.join()
+    with serving(house) as url:
+        yield Service(url, house)
 
 
 @pytest.fixture

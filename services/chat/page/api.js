@@ -1,0 +1,96 @@
+// The chat API, as the page uses it. The token lives in this tab alone.
+
+const TOKEN = "kiban-token";
+
+/** A request that failed, with the server's own words. Status 0: no server was reached. */
+export class Refusal extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** Move a token from the address (#token=…) into this tab, where neither history nor servers see it. */
+export function takeTokenFromAddress() {
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (!token) return;
+  keepToken(token);
+  history.replaceState(null, "", location.pathname + location.search);
+}
+
+export const keepToken = (token) => sessionStorage.setItem(TOKEN, token.trim());
+export const forgetToken = () => sessionStorage.removeItem(TOKEN);
+export const hasToken = () => sessionStorage.getItem(TOKEN) !== null;
+
+/** The name in the token, for display alone: only the server decides whether it is true. */
+export function subject() {
+  try {
+    const claims = sessionStorage.getItem(TOKEN).split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
+    const bytes = Uint8Array.from(atob(claims), (letter) => letter.charCodeAt(0));
+    return String(JSON.parse(new TextDecoder().decode(bytes)).sub ?? "");
+  } catch {
+    return ""; // not a token; the server will say so
+  }
+}
+
+export const checkToken = () => send("/v1/models");
+
+export async function openDocument(id, start, end) {
+  const reply = await send(`/v1/documents/${id}?start=${start}&end=${end}`);
+  return reply.json();
+}
+
+/** Yield pieces of text, and last the sources: {text} or {sources}. */
+export async function* ask(messages, signal) {
+  const body = JSON.stringify({ model: "kiban", messages, stream: true });
+  const reply = await send("/v1/chat/completions", { method: "POST", body, signal });
+  for await (const event of events(reply.body)) {
+    if (event.error) throw new Refusal(503, event.error.message);
+    const text = event.choices?.[0]?.delta?.content;
+    if (text) yield { text };
+    if (event.kiban) yield { sources: event.kiban };
+  }
+}
+
+async function send(path, options = {}) {
+  const headers = { Authorization: `Bearer ${sessionStorage.getItem(TOKEN)}`, "Content-Type": "application/json" };
+  let reply;
+  try {
+    reply = await fetch(path, { ...options, headers });
+  } catch (error) {
+    throw error.name === "AbortError" ? error : new Refusal(0, String(error));
+  }
+  if (reply.ok) return reply;
+  const said = await reply.json().catch(() => null);
+  throw new Refusal(reply.status, said?.error?.message ?? `HTTP ${reply.status}`);
+}
+
+/** Yield the server-sent events of a stream. One that ends without [DONE] was cut. */
+async function* events(stream) {
+  let held = "";
+  for await (const piece of pieces(stream)) {
+    held += piece;
+    const lines = held.split("\n");
+    held = lines.pop();
+    for (const line of lines) {
+      if (line === "data: [DONE]") return;
+      if (line.startsWith("data: ")) yield JSON.parse(line.slice(6));
+    }
+  }
+  throw new Refusal(0, "the stream was cut");
+}
+
+async function* pieces(stream) {
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } catch (error) {
+    throw error.name === "AbortError" ? error : new Refusal(0, String(error));
+  } finally {
+    reader.releaseLock();
+  }
+}

@@ -1,0 +1,167 @@
+// The conversation: who asks, what was asked, what is being answered.
+
+import * as api from "./api.js";
+import { element, proven, sourceList } from "./render.js";
+import { say, switchLanguage, translate } from "./words.js";
+
+const REMEMBERED = 4; // earlier messages sent along with a question
+const find = (id) => document.getElementById(id);
+const box = find("question");
+const said = []; // {role, content} of finished answers and their questions
+let running = null; // AbortController of the answer being written
+
+start();
+
+function start() {
+  api.takeTokenFromAddress();
+  translate();
+  find("language").addEventListener("click", () => { switchLanguage(); translate(); nameLanguage(); });
+  find("leave").addEventListener("click", () => { api.forgetToken(); location.reload(); });
+  find("sign-in").querySelector("form").addEventListener("submit", signIn);
+  find("ask").addEventListener("submit", (event) => { event.preventDefault(); submit(); });
+  find("stop").addEventListener("click", () => running?.abort());
+  box.addEventListener("keydown", sendOnEnter);
+  nameLanguage();
+  show(api.hasToken());
+}
+
+function nameLanguage() {
+  const button = find("language");
+  button.textContent = say("otherLanguage");
+  button.lang = document.documentElement.lang === "ja" ? "en" : "ja";
+}
+
+function show(signedIn) {
+  find("sign-in").hidden = signedIn;
+  for (const id of ["talk", "ask", "leave"]) find(id).hidden = !signedIn;
+  find("subject").textContent = signedIn ? api.subject() : "";
+  (signedIn ? box : find("token")).focus();
+}
+
+async function signIn(event) {
+  event.preventDefault();
+  api.keepToken(find("token").value);
+  find("token").value = "";
+  try {
+    await api.checkToken();
+    find("sign-in-notice").hidden = true;
+    show(true);
+  } catch (error) {
+    if (!(error instanceof api.Refusal)) throw error;
+    api.forgetToken();
+    refuseSignIn(error.status === 401 ? "signInFailed" : "unreachable");
+  }
+}
+
+function refuseSignIn(words) {
+  const notice = find("sign-in-notice");
+  notice.replaceChildren(element("span", { words }));
+  notice.hidden = false;
+}
+
+/** Enter sends, unless it only confirms a conversion of the input method. */
+function sendOnEnter(event) {
+  const converting = event.isComposing || event.keyCode === 229;
+  if (event.key !== "Enter" || event.shiftKey || converting) return;
+  event.preventDefault();
+  submit();
+}
+
+function submit() {
+  const question = box.value.trim();
+  if (!question || running) return;
+  box.value = "";
+  answer(question);
+}
+
+async function answer(question) {
+  const exchange = newExchange(question);
+  setRunning(new AbortController());
+  status("searching");
+  try {
+    await write(exchange, question);
+    status("done");
+  } catch (error) {
+    if (error.name === "AbortError") exchange.note("stopped");
+    else if (error instanceof api.Refusal) refuse(exchange, question, error);
+    else throw error;
+    status(null);
+  } finally {
+    exchange.article.setAttribute("aria-busy", "false");
+    setRunning(null);
+  }
+}
+
+async function write(exchange, question) {
+  const messages = [...said.slice(-REMEMBERED), { role: "user", content: question }];
+  let text = "";
+  for await (const piece of api.ask(messages, running.signal)) {
+    if (piece.text) {
+      if (!text) status("writing");
+      text += piece.text;
+      exchange.text.append(piece.text);
+      follow();
+    }
+    if (piece.sources) finish(exchange, text, piece.sources);
+  }
+  said.push({ role: "user", content: question }, { role: "assistant", content: text });
+}
+
+/** Replace the streamed text by the same text with its citations, and set the sources beside it. */
+function finish(exchange, text, sources) {
+  const { list, open } = sourceList(sources);
+  exchange.text.replaceChildren(...proven(text, sources.citations, open));
+  if (sources.abstained) {
+    exchange.article.classList.add("abstained");
+    exchange.note("abstained");
+  } else if (!sources.citations.length) exchange.note("unproven");
+  if (sources.refused_quotes) exchange.note("refused", sources.refused_quotes);
+  exchange.body.append(element("p", { className: "release", words: "release", values: [sources.release] }));
+  if (list) exchange.article.append(list);
+  follow();
+}
+
+function newExchange(question) {
+  find("welcome").hidden = true;
+  const text = element("p", { className: "text" });
+  const body = element("div", { className: "answer" }, text);
+  const heading = element("h2", { className: "asked", textContent: question });
+  const article = element("article", { className: "exchange" }, heading, body);
+  article.setAttribute("aria-busy", "true"); // screen readers wait for the whole answer
+  find("log").append(article);
+  heading.scrollIntoView({ block: "start" });
+  const note = (words, ...values) => body.append(element("p", { className: "note", words, values }));
+  return { article, body, text, note };
+}
+
+function refuse(exchange, question, error) {
+  if (error.status === 401) {
+    api.forgetToken();
+    show(false);
+    refuseSignIn("signInFailed");
+    return;
+  }
+  const again = element("button", { type: "button", className: "plain", words: "again" });
+  again.addEventListener("click", () => { if (!running) { exchange.article.remove(); answer(question); } });
+  const words = error.status ? { words: "failed", values: [error.message] } : { words: "unreachable" };
+  const notice = element("div", { className: "notice" }, element("p", words), again);
+  notice.setAttribute("role", "alert");
+  exchange.body.append(notice);
+}
+
+function setRunning(controller) {
+  running = controller;
+  find("send").hidden = controller !== null;
+  find("stop").hidden = controller === null;
+}
+
+function status(words) {
+  find("status").replaceChildren(...(words ? [element("span", { words })] : []));
+}
+
+/** Keep the newest text in sight, unless the reader has scrolled away from it. */
+function follow() {
+  const room = document.documentElement;
+  const left = room.scrollHeight - room.scrollTop - room.clientHeight;
+  if (left < 160) room.scrollTop = room.scrollHeight;
+}

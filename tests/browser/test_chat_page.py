@@ -1,0 +1,257 @@
+"""The chat page in headless Chromium, against the real app with a house in memory."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from kiban.domain.access import EVERYONE
+from kiban.domain.document import Place
+from kiban.domain.question import Turn
+from kiban.errors import PartUnavailable
+from services.chat.testing import MemoryHouse, serving
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+QUIET = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    " --disable-component-update --disable-sync"
+).split()
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium on PATH (Debian: apt-get install chromium)"
+)
+
+HOTEL = (
+    "𠮷野家𩸽店を除き、国内出張の宿泊費は11,000円を上限とする。"  # letters of two UTF-16 units each
+    "東京２３区内に限り\n13,800円を上限とする。領収書を添える。"
+)
+HOSTILE = (
+    "![a](https://evil.example/a.png) <img src=https://evil.example/b.png onerror=alert(1)> "
+    "[押す](javascript:alert(1)) <script>fetch('https://evil.example/c')</script> "
+    "<style>@import 'https://evil.example/d.css'</style> [e]: https://evil.example/e.png"
+)
+EVERY = frozenset({EVERYONE})
+
+
+@dataclass
+class Chat:
+    """The page, and what it asked of the network."""
+
+    page: Page
+    url: str
+    house: MemoryHouse
+    requests: list[str]
+    mistakes: list[str]
+
+    def enter(self, subject: str = "sato") -> Page:
+        self.page.goto(f"{self.url}/#token={self.house.token(subject)}")
+        return self.page
+
+    def ask(self, question: str) -> None:
+        box = self.page.get_by_label("質問", exact=True)
+        box.fill(question)
+        box.press("Enter")
+
+    def foreign(self) -> list[str]:
+        return [url for url in self.requests if not url.startswith(self.url)]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> MemoryHouse:
+    def write(turns: Sequence[Turn]) -> Sequence[str]:
+        asked = turns[-1].text.rsplit("質問：", 1)[-1]
+        if "宿泊費" in asked:
+            return "13,800円です。「東京23区内に限り13,800円を上限とする。」[1]「無制限とする。」[1]"
+        return (HOSTILE,) if "攻撃" in asked else "資料に記載がありません。"
+
+    house = MemoryHouse(tmp_path, {}, write)
+    house.shelve(
+        "旅費規程",
+        EVERY,
+        (Place(page=4, heading="第3章 > 宿泊費"), HOTEL),
+        (Place(page=5), "日当は出張の日数による。"),
+    )
+    house.shelve("出張の手引き", EVERY, (Place(slide=2), "出張の前に申請する。宿泊費は旅費規程による。"))
+    house.shelve(f"攻撃 {HOSTILE}", EVERY, (Place(heading=HOSTILE), f"攻撃 {HOSTILE}"))
+    return house
+
+
+@pytest.fixture
+def chat(browser: Browser, house: MemoryHouse) -> Iterator[Chat]:
+    with serving(house) as url, browser.new_context(locale="ja-JP") as context:
+        page = context.new_page()
+        chat = Chat(page, url, house, [], [])
+        page.on("request", lambda request: chat.requests.append(request.url))
+        page.on("pageerror", lambda error: chat.mistakes.append(str(error)))
+        page.on("dialog", lambda dialog: chat.mistakes.append(dialog.message))
+        yield chat
+        assert chat.foreign() == []
+        assert chat.mistakes == []
+
+
+def test_a_token_in_the_address_signs_in_and_leaves_the_address(chat: Chat) -> None:
+    page = chat.enter("佐藤@nichirin.example")
+    expect(page.get_by_text("佐藤@nichirin.example")).to_be_visible()
+    assert page.url == f"{chat.url}/"
+    assert "token=" not in page.evaluate("location.href + document.referrer + JSON.stringify(history.state)")
+
+
+def test_a_token_can_be_pasted_and_a_wrong_one_is_refused(chat: Chat) -> None:
+    chat.page.goto(chat.url)
+    field = chat.page.get_by_label("アクセストークン")
+    field.fill("a.b.c")
+    chat.page.get_by_role("button", name="入る").click()
+    expect(chat.page.get_by_role("alert")).to_contain_text("入れません")
+    field.fill(chat.house.token("sato"))
+    chat.page.get_by_role("button", name="入る").click()
+    expect(chat.page.get_by_label("質問", exact=True)).to_be_focused()
+
+
+def test_an_answer_streams_and_its_citation_opens_the_highlighted_quotation(chat: Chat) -> None:
+    page = chat.enter()
+    chat.ask("東京の宿泊費は？")
+    article = page.get_by_role("article")
+    expect(article.locator(".text")).to_have_text(
+        "13,800円です。「東京２３区内に限り\n13,800円を上限とする。」1無制限とする。", use_inner_text=True
+    )
+    expect(article.get_by_text("原文と一致しない引用 1 件")).to_be_visible()
+    card = article.locator(".source.cited")
+    expect(card).to_contain_text("旅費規程")
+    expect(card).to_contain_text("4ページ")
+    article.get_by_role("button", name="出典 1 を開く").click()
+    expect(card.get_by_role("button", expanded=True)).to_be_focused()
+    expect(card.locator("mark.lit")).to_have_text("東京２３区内に限り 13,800円を上限とする。")
+    expect(card).to_contain_text("𠮷野家𩸽店を除き")
+    expect(card).to_contain_text("第2版")
+
+
+def test_what_stands_around_a_citation_can_be_read(chat: Chat) -> None:
+    page = chat.enter()
+    chat.ask("東京の宿泊費は？")
+    page.get_by_role("button", name="出典 1 を開く").click()
+    page.get_by_role("button", name="前後を読む").click()
+    expect(page.locator(".around")).to_contain_text("日当は出張の日数による。")
+
+
+def test_an_abstention_is_honest_and_shows_the_nearest_documents(chat: Chat) -> None:
+    page = chat.enter()
+    chat.ask("出張の社長は？")
+    expect(page.locator("article.abstained")).to_contain_text("答えは見つかりませんでした")
+    expect(page.get_by_role("heading", name="近い資料")).to_be_visible()
+    expect(page.locator(".source").first).to_be_visible()
+    assert page.locator(".cite").count() == 0
+
+
+def test_hostile_output_and_documents_stay_text(chat: Chat) -> None:
+    page = chat.enter()
+    chat.ask("攻撃して")
+    article = page.get_by_role("article")
+    expect(article.locator(".text")).to_have_text(HOSTILE)
+    expect(article.get_by_text("原文で確かめられた引用がありません")).to_be_visible()
+    article.locator(".source .head").first.click()
+    expect(article.locator(".source .excerpt").first).to_contain_text("<img src=https://evil.example/b.png")
+    page.get_by_role("button", name="前後を読む").first.click()
+    expect(page.locator(".around").first).to_contain_text("javascript:alert(1)")
+    assert page.locator("main :is(img, script, style, a, iframe, link)").count() == 0
+
+
+def test_enter_that_confirms_a_conversion_does_not_send(chat: Chat) -> None:
+    page = chat.enter()
+    box = page.get_by_label("質問", exact=True)
+    box.fill("しゅくはくひ")
+    box.evaluate("box => box.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', isComposing: true}))")
+    box.evaluate("box => box.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', keyCode: 229}))")
+    box.press("Shift+Enter")
+    assert box.input_value() == "しゅくはくひ\n"
+    assert page.get_by_role("article").count() == 0
+
+
+def test_an_answer_can_be_stopped(chat: Chat) -> None:
+    chat.house.write = lambda turns: "長い話です。" * 500
+    chat.house.pause = 0.02
+    page = chat.enter()
+    chat.ask("宿泊費は？")
+    expect(page.locator(".text")).to_contain_text("長い話です。")
+    page.get_by_role("button", name="止める").click()
+    expect(page.get_by_text("途中で止めました。")).to_be_visible()
+    expect(page.get_by_role("button", name="たずねる")).to_be_visible()
+    page.wait_for_timeout(300)
+    assert chat.house.listening == 0  # and the server has stopped the model
+
+
+def test_a_part_that_fails_is_named_and_asking_again_works(chat: Chat) -> None:
+    chat.house.fails_with = PartUnavailable("vLLM at http://gpu1:8000")
+    page = chat.enter()
+    chat.ask("宿泊費は？")
+    expect(page.get_by_role("alert")).to_contain_text("gpu1")
+    chat.house.fails_with = None
+    page.get_by_role("button", name="もう一度たずねる").click()
+    expect(page.locator(".source.cited")).to_be_visible()
+    assert page.get_by_role("article").count() == 1
+
+
+def test_a_session_that_has_ended_asks_for_a_token_again(chat: Chat) -> None:
+    page = chat.enter()
+    page.evaluate("sessionStorage.setItem('kiban-token', 'a.b.c')")
+    chat.ask("宿泊費は？")
+    expect(page.get_by_label("アクセストークン")).to_be_visible()
+    assert page.evaluate("sessionStorage.getItem('kiban-token')") is None
+
+
+def test_the_language_can_be_switched_and_is_remembered(chat: Chat) -> None:
+    page = chat.enter()
+    chat.ask("東京の宿泊費は？")
+    expect(page.locator(".source.cited")).to_contain_text("4ページ")
+    page.get_by_role("button", name="English").click()
+    expect(page.locator(".source.cited")).to_contain_text("page 4")
+    expect(page.get_by_role("button", name="Open source 1")).to_be_visible()
+    assert page.evaluate("document.documentElement.lang") == "en"
+    page.reload()
+    expect(page.get_by_role("heading", name="Ask your company’s documents.")).to_be_visible()
+
+
+def test_what_was_said_before_goes_along(chat: Chat) -> None:
+    turns: list[Turn] = []
+    chat.house.write = lambda asked: (turns.extend(asked), "はい。")[1]
+    page = chat.enter()
+    chat.ask("宿泊費は？")
+    expect(page.get_by_text("はい。", exact=True)).to_be_visible()
+    turns.clear()
+    chat.ask("宿泊費は東京でも？")
+    expect(page.get_by_role("article")).to_have_count(2)
+    expect(page.get_by_text("はい。", exact=True)).to_have_count(2)
+    assert [turn.text for turn in turns[-3:-1]] == ["宿泊費は？", "はい。"]
+
+
+def test_a_screen_reader_hears_whole_answers_and_the_keyboard_reaches_everything(chat: Chat) -> None:
+    page = chat.enter()
+    chat.ask("東京の宿泊費は？")
+    expect(page.get_by_role("article")).to_have_attribute("aria-busy", "false")
+    expect(page.get_by_role("log")).to_have_attribute("aria-live", "polite")
+    expect(page.get_by_role("status")).to_have_text("回答が終わりました。")
+    page.get_by_role("button", name="出典 1 を開く").press("Enter")
+    expect(page.locator("mark.lit")).to_be_visible()
+    unnamed = "e => !e.ariaLabel && !e.textContent && !e.labels?.length"
+    controls = "[...document.querySelectorAll('button, input, textarea')]"
+    assert page.evaluate(f"{controls}.filter({unnamed}).length") == 0
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+def test_nothing_is_cut_off_at_any_width(chat: Chat, width: int) -> None:
+    chat.page.set_viewport_size({"width": width, "height": 800})
+    page = chat.enter("a-very-long-name-of-a-person@subsidiary.nichirin.example")
+    chat.ask("攻撃して")
+    expect(page.locator(".source").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
