@@ -113,12 +113,8 @@ def test_an_unknown_model_is_an_error_and_not_the_base_model(stage: Stage) -> No
 def test_a_real_adapter_is_deployed_and_one_that_changes_nothing_is_caught(
     stage: Stage, tmp_path: Path
 ) -> None:
-    shelf = tmp_path / "shelf"
-    real = deploy(
-        "contract-f", stage.adapter(tmp_path / "a", 0.5), stage.host, shelf=shelf, base_model=stage.base
-    )
+    place = {"verify": Weights.of, "shelf": tmp_path / "shelf", "base_model": stage.base}
+    real = deploy("contract-f", stage.adapter(tmp_path / "a", 0.5), stage.host, **place)
     assert real.effect > 0.01
     with pytest.raises(NoEffect):
-        deploy(
-            "contract-g", stage.adapter(tmp_path / "b", 0.0), stage.host, shelf=shelf, base_model=stage.base
-        )
+        deploy("contract-g", stage.adapter(tmp_path / "b", 0.0), stage.host, **place)

@@ -8,12 +8,11 @@ nothing is loaded in place and nothing is unloaded: going back is routing.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -33,12 +32,10 @@ CANARIES = (
 )
 LEAST_EFFECT = 0.001  # nats per token on average; a real adapter changes more than a hundred times this
 NOISE_MARGIN = 3.0  # times what the base model differs from itself
-_PLAIN = {"use_dora", "lora_bias", "use_qalora", "use_bdlora", "layer_replication", "modules_to_save",
-          "alora_invocation_tokens", "trainable_token_indices", "target_parameters"}  # fmt: skip
-_PLAIN_INITS = (True, False, "gaussian")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_SUFFIXES = {".safetensors", ".json", ".md", ".txt", ".jinja"}
-_FILES = {"adapter_config.json", "adapter_model.safetensors"}
+
+
+Verify = Callable[[Path], Weights]  # names a folder by its content; raises BadWeights for what none may serve
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +52,20 @@ def deploy(
     source: Weights,
     host: AdapterHost,
     *,
+    verify: Verify,
     shelf: Path,
     base_model: str,
     canaries: Sequence[str] = CANARIES,
 ) -> Deployed:
     """Put an adapter on the shelf, load it everywhere, and prove that it changes what the model says.
 
-    Safe to repeat. Raises BadWeights for content that is not what its hash says or that vLLM would refuse
-    or misread, NoEffect when nothing changes, PartUnavailable when a server does not answer.
+    Safe to repeat. Raises BadWeights for content that is not what its hash says, that `verify` refuses or
+    that a server cannot read, NoEffect when nothing changes, PartUnavailable when a server does not answer.
     """
     if not _LABEL.fullmatch(label):
         raise BadWeights(f"“{label}” cannot be a name; letters, digits, “.”, “_” and “-” can.")
     name = f"{label}@{source.sha256[:8]}"
-    weights = shelve(source, shelf / name)
+    weights = shelve(source, shelf / name, verify)
     _load(host, name, weights.path)
     return Deployed(name, weights, prove_effect(host, name, base_model, canaries))
 
@@ -75,31 +73,33 @@ def deploy(
 def converge(
     release: Release, host: AdapterHost, *, base_model: str, canaries: Sequence[str] = CANARIES
 ) -> bool:
-    """Load the release's adapter again where a restarted server forgot it; True when it had to be loaded.
+    """Make sure that every server holds the release's adapter, and applies it: a restarted one forgot it,
+    a listed one may be ignored. Return whether it had to be loaded.
 
-    Raises what `deploy` raises.
+    Raises BadWeights when the shelf holds other content than the release says, NoEffect, PartUnavailable.
     """
-    if release.adapter is None or release.adapter in host.adapters():
+    if release.adapter is None:
         return False
-    weights = _verified(Path(release.adapter_path or ""), release.adapter_sha256 or "")
-    _load(host, release.adapter, weights.path)
+    missing = release.adapter not in host.adapters()
+    if missing:
+        weights = _named(Weights.of(Path(release.adapter_path or "")), release.adapter_sha256 or "")
+        _load(host, release.adapter, weights.path)
     prove_effect(host, release.adapter, base_model, canaries)
-    return True
+    return missing
 
 
-def shelve(source: Weights, place: Path) -> Weights:
+def shelve(source: Weights, place: Path, verify: Verify) -> Weights:
     """Copy weights to their immutable, read-only place, unless they are there; verify what is there.
 
     Raises BadWeights.
     """
-    _check_adapter(source.path)
+    _named(verify(source.path), source.sha256)
     if not place.exists():
-        _verified(source.path, source.sha256)
         place.parent.mkdir(parents=True, exist_ok=True)
         half = Path(tempfile.mkdtemp(prefix=".half-", dir=place.parent))
         shutil.copytree(source.path, half, dirs_exist_ok=True)
         _settle(half, place)
-    return _verified(place, source.sha256)
+    return _named(Weights.of(place), source.sha256)
 
 
 def prove_effect(host: AdapterHost, name: str, base_model: str, canaries: Sequence[str]) -> float:
@@ -131,29 +131,11 @@ def _distances(one: Sequence[Sequence[float]], other: Sequence[Sequence[float]])
     ]
 
 
-def _verified(path: Path, sha256: str) -> Weights:
-    found = Weights.of(path)
-    if found.sha256 != sha256:
-        raise BadWeights(f"{path} has the hash {found.sha256[:12]}…, not {sha256[:12]}….")
-    return found
-
-
-def _check_adapter(path: Path) -> None:
-    """Refuse what vLLM would reject, or read differently from how it was trained."""
-    if odd := sorted(p.name for p in path.rglob("*") if p.is_file() and p.suffix not in _SUFFIXES):
-        raise BadWeights(f"{path} holds {odd[0]}; only safetensors and text are allowed.")
-    if missing := sorted(name for name in _FILES if not (path / name).is_file()):
-        raise BadWeights(f"{path} lacks {', '.join(missing)}.")
-    try:
-        config = json.loads((path / "adapter_config.json").read_text("utf-8"))
-    except ValueError as error:
-        raise BadWeights(f"{path}/adapter_config.json is not JSON: {error}") from error
-    if config.get("peft_type") != "LORA":
-        raise BadWeights(f"{path} is of type {config.get('peft_type')}, not LORA.")
-    if special := sorted(name for name in _PLAIN if config.get(name)):
-        raise BadWeights(f"{path} uses {', '.join(special)}, which vLLM does not serve.")
-    if config.get("init_lora_weights", True) not in _PLAIN_INITS:
-        raise BadWeights(f"{path} was initialised as {config['init_lora_weights']}, which changes its base.")
+def _named(weights: Weights, sha256: str) -> Weights:
+    """Refuse weights that are not what their name says."""
+    if weights.sha256 != sha256:
+        raise BadWeights(f"{weights.path} has the hash {weights.sha256[:12]}…, not {sha256[:12]}….")
+    return weights
 
 
 def _settle(half: Path, place: Path) -> None:
