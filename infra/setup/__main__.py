@@ -74,7 +74,7 @@ def wants_gpu() -> bool:
     file = ROOT / "kiban.toml"
     written = tomllib.loads(file.read_text()).get("device", "auto") if file.exists() else "auto"
     device = os.environ.get("KIBAN_DEVICE", written)
-    return machine.has_gpu() if device == "auto" else device == "gpu"
+    return machine.uses_gpu(device)
 
 
 def choose_torch(uv: Installer, control: Environment, *, gpu: bool) -> str:

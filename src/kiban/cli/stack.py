@@ -14,18 +14,16 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from kiban.cli.output import Json
+from kiban.cli.output import Json, progress
 from kiban.settings import Settings, load
-from kiban.stack import doctor as doctors
 from kiban.stack import state, supervisor
+from kiban.stack import doctor as doctors
 from kiban.stack.parts import parts
-from kiban.stack.supervisor import Hook, Part, PartStatus, State, Watch
+from kiban.stack.supervisor import Part, PartStatus, State, Watch
 
 # What the house adds to `kiban status`, by title: documents by state, the release in force.
 Section = Callable[[Settings], Mapping[str, Any]]
 sections: dict[str, Section] = {}
-# What is done once a part is ready and before what needs it starts: the schema, after Postgres.
-prepare: dict[str, Hook] = {}
 
 RemoveState = Annotated[bool, typer.Option("--remove-state", help="Then remove everything Kiban kept.")]
 
@@ -33,15 +31,31 @@ RemoveState = Annotated[bool, typer.Option("--remove-state", help="Then remove e
 def up(as_json: Json = False) -> None:
     """Start what does not run yet, and wait until every part is healthy."""
     settings = load()
-    state.claim(settings.state)
     began = time.monotonic()
-    with watching(quiet=as_json) as watch:
-        supervisor.up(parts(settings), watch, prepare)
+    start(settings, quiet=as_json)
     found = supervisor.survey(parts(settings))
     if as_json:
         print_json({"parts": [asdict(status) for status in found], "seconds": time.monotonic() - began})
     else:
-        Console().print(table(found))
+        print_table(found)
+
+
+def start(settings: Settings, *, quiet: bool) -> None:
+    """Bring everything up: weights before vLLM, the schema and the first release before chat.
+
+    Costs next to nothing when everything runs. Raises PartRefused, PartUnavailable, SettingsError.
+    """
+    state.claim(settings.state)
+    everything = parts(settings)
+    prepare = {}
+    if any(part.runner and part.runner.pid() is None for part in everything):
+        from kiban.wiring import house  # seconds to import, which the second `kiban up` need not spend
+
+        with progress(quiet=quiet):
+            _ = house().furniture.llm, house().furniture.base_embedder  # fetched, if they are missing
+        prepare["postgres"] = house().releases.found
+    with watching(quiet=quiet) as watch:
+        supervisor.up(everything, watch, prepare)
 
 
 def down(remove_state: RemoveState = False, as_json: Json = False) -> None:
@@ -72,10 +86,9 @@ def status(as_json: Json = False) -> None:
     if as_json:
         print_json({"parts": [asdict(status) for status in found], **told})
     else:
-        console = Console()
-        console.print(table(found))
+        print_table(found)
         for title, values in told.items():
-            console.print(f"{title}: " + ", ".join(f"{name} {value}" for name, value in values.items()))
+            Console().print(f"{title}: " + ", ".join(f"{name} {value}" for name, value in values.items()))
     if not all(status.ok for status in found):
         raise typer.Exit(1)
 
@@ -117,18 +130,21 @@ def watching(*, quiet: bool) -> Iterator[Watch]:
         yield watch
 
 
-def table(found: list[PartStatus]) -> Table:
+def print_table(found: list[PartStatus]) -> None:
     shown = Table("", "part", title="Stack")
     shown.add_column("where", no_wrap=True)
     shown.add_column("version")
     shown.add_column("memory", justify="right", no_wrap=True)
-    shown.add_column("log", overflow="fold")
     for status in found:
         mark = "[green]✓[/]" if status.ok else "[red]✗[/]"
         memory = f"{status.memory / (1 << 20):,.0f} MB" if status.memory else ""
         told = status.version if status.ok else f"[red]{status.detail}[/]"
-        shown.add_row(mark, status.name, status.url, told, memory, status.log)
-    return shown
+        shown.add_row(mark, status.name, status.url, told, memory)
+    console = Console()
+    console.print(shown)
+    for status in found:
+        if status.log:
+            console.print(f"[dim]{status.name:<9}{status.log}[/]", soft_wrap=True, highlight=False)
 
 
 def print_json(value: Mapping[str, Any]) -> None:

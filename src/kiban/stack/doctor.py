@@ -17,7 +17,7 @@ UV = ROOT / ".bootstrap" / "uv" / "bin" / "uv"
 
 def examine(settings: Settings, parts: list[Part]) -> Iterator[Finding]:
     """Look at the machine, the environments, the ports and the parts that are somebody else's."""
-    gpu = machine.has_gpu() if settings.device == "auto" else settings.device == "gpu"
+    gpu = machine.uses_gpu(settings.device)
     yield from machine.examine(settings.state, gpu=gpu, disk_gib=DISK_GIB)
     yield _environment(".venv")
     yield _environment(".venv-serve", needed=not settings.vllm_urls)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from importlib.metadata import version
 
 from kiban.errors import PartRefused
 from kiban.settings import ROOT, Settings
@@ -111,8 +113,9 @@ def _chat(settings: Settings) -> Part:
     daemon = _daemon(
         settings, "chat", ["-m", "services.chat"], partial(environment.house, settings), settings.chat_port
     )
-    probe = partial(health.http, f"{url}/healthz", f"{url}/healthz")
-    return Part("chat", url, probe, daemon, _all_but_ours(settings), patience=180)
+    return Part(
+        "chat", url, lambda: _ours(health.http(f"{url}/healthz")), daemon, frozenset({"postgres"}), 180
+    )
 
 
 def _flows(settings: Settings) -> Part:
@@ -121,16 +124,15 @@ def _flows(settings: Settings) -> Part:
     return Part(
         "flows",
         f"{api.removesuffix('/api')}/deployments",
-        lambda: health.deployments(api, daemon.born()),
+        lambda: _ours(health.deployments(api, daemon.born())),
         daemon,
-        _all_but_ours(settings),
+        frozenset({"postgres", "prefect"}),
         patience=180,
     )
 
 
-def _all_but_ours(settings: Settings) -> frozenset[str]:
-    servers = (part.name for part in _vllm(settings))
-    return frozenset({"postgres", "prefect", "mlflow", *servers})
+def _ours(said: health.Health) -> health.Health:
+    return replace(said, version=version("kiban") if said.ok else "")
 
 
 def _daemon(

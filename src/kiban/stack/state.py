@@ -10,8 +10,8 @@ from kiban.settings import Settings
 from kiban.stack import databases
 
 MARKER = "kiban-state"
-# What may lie there before the stack first starts: fetched weights, and caches.
-EARLY = {"models", "downloads", "cache", "config", "logs", "prefect"}
+# What commands and tests may have put there before the stack first starts.
+EARLY = {"models", "cache", "config", "logs", "prefect", "postgres", "candidates", "identity"}
 
 
 def claim(state: Path) -> None:
