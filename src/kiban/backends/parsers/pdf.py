@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from io import BytesIO
 
 import pdfplumber
@@ -20,7 +21,7 @@ from kiban.errors import BrokenFile, EncryptedFile, OversizeFile
 
 MOST_PAGES = 5_000
 MOST_TABLE_PAGES = 100  # after so many, ruled pages are read as plain text: pdfplumber costs 60 ms a page
-_MOST_PATHS = 3_000  # drawn objects looked at on one page
+_MOST_OBJECTS = 1_000  # on one page; above that it is a drawing, and slow to look at
 _GRID_SEGMENTS = 8  # two lines across and two down, each from a point to a point
 _THIN = 2.5  # points: a path no thicker is a line
 # A last line that can be nothing but a page number: - 1 -, 1 / 9, page 1, 1 頁; a bare 1 only on page 1.
@@ -59,19 +60,19 @@ def _open(content: bytes) -> pypdfium2.PdfDocument:
         raise BrokenFile(str(error)) from error
 
 
-def _read_page(outline: Outline, number: int, page: pypdfium2.PdfPage, tables: Sequence[Table]) -> None:
+def _read_page(outline: Outline, number: int, page: pypdfium2.PdfPage, tables: Sequence[RuledTable]) -> None:
     """Read the bands between tables as text, and each table by its rows."""
     left, bottom, right, top = page.get_bbox()
     text = page.get_textpage()
     upper = top
-    for table in sorted(tables, key=lambda table: table.bbox[1]):
-        x0, y0, x1, y1 = table.bbox  # pdfplumber measures from the top
-        outline.lines(_between(text, left, top - y0, right, upper))
-        outline.lines(_between(text, left, top - y1, x0, top - y0))
-        for line in table_lines([[cell or "" for cell in row] for row in table.extract()]):
+    for table in sorted(tables, key=lambda table: table.top):
+        table_top, table_bottom = top - table.top, top - table.bottom
+        outline.lines(_between(text, left, table_top, right, upper))
+        outline.lines(_between(text, left, table_bottom, table.left, table_top))
+        for line in table_lines(table.rows):
             outline.add(line)
-        outline.lines(_between(text, x1, top - y1, right, top - y0))
-        upper = min(upper, top - y1)
+        outline.lines(_between(text, table.right, table_bottom, right, table_top))
+        upper = min(upper, table_bottom)
     rest = _between(text, left, bottom, right, upper) if tables else _clean(text.get_text_range())
     outline.lines(re.sub(_PAGE_NUMBER.format(page=number), "", rest, flags=re.I))
     text.close()
@@ -89,24 +90,44 @@ def _clean(text: str) -> str:
     return reflow(re.sub(r"\r\n?", "\n", text))
 
 
+@dataclass(frozen=True, slots=True)
+class RuledTable:
+    """A table and where it stands: points from the left and from the top of the page."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    rows: list[list[str]]
+
+    @property
+    def is_filled(self) -> bool:
+        """Tell a table from boxes of a drawing: two rows and columns at least, and text in half the cells."""
+        cells = [cell for row in self.rows for cell in row]
+        return len(self.rows) > 1 and len(self.rows[0]) > 1 and 2 * sum(map(bool, cells)) >= len(cells)
+
+
+def _ruled_table(table: Table) -> RuledTable:
+    return RuledTable(*table.bbox, [[(cell or "").strip() for cell in row] for row in table.extract()])
+
+
 class _Plumber:
-    """Finds tables, at least two rows and two columns each; opened at the first page that needs it."""
+    """Finds the tables of a page. Opened at the first page that needs it."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
         self._plumbed: PDF | None = None
         self._asked = 0
 
-    def tables(self, number: int) -> list[Table]:
+    def tables(self, number: int) -> list[RuledTable]:
         if self._asked >= MOST_TABLE_PAGES:
             return []
         self._asked += 1
         self._plumbed = self._plumbed or pdfplumber.open(BytesIO(self._content))
         page = self._plumbed.pages[number - 1]
-        tables = [table for table in page.find_tables() if len(table.rows) > 1 and len(table.columns) > 1]
-        if not tables:
-            page.close()
-        return tables
+        found = [_ruled_table(table) for table in page.find_tables()]
+        page.close()
+        return [table for table in found if table.is_filled]
 
     def close(self) -> None:
         if self._plumbed is not None:
@@ -115,10 +136,10 @@ class _Plumber:
 
 def _is_ruled(page: pypdfium2.PdfPage) -> bool:
     """Say whether lines cross on the page, or boxes stand side by side: without them no table is found."""
-    if page.get_rotation():
+    if page.get_rotation() or pdfium.FPDFPage_CountObjects(page) > _MOST_OBJECTS:
         return False  # the two libraries measure a turned page from different corners
     across = down = boxes = 0
-    for number, drawn in enumerate(page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_PATH], max_depth=3)):
+    for drawn in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_PATH], max_depth=3):
         left, bottom, right, top = drawn.get_bounds()
         width, height = right - left, top - bottom
         across += height <= _THIN < width
@@ -126,8 +147,6 @@ def _is_ruled(page: pypdfium2.PdfPage) -> bool:
         boxes += width > _THIN and height > _THIN
         if (across >= 2 and down >= 2) or boxes >= 4 or _is_grid(drawn):
             return True
-        if number > _MOST_PATHS:
-            break
     return False
 
 
