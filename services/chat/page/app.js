@@ -100,7 +100,7 @@ async function write(exchange, question) {
       if (!text) status("writing");
       text += piece.text;
       exchange.text.append(piece.text);
-      follow();
+      follow(exchange.text);
     }
     if (piece.sources) finish(exchange, text, piece.sources);
   }
@@ -118,7 +118,6 @@ function finish(exchange, text, sources) {
   if (sources.refused_quotes) exchange.note("refused", sources.refused_quotes);
   exchange.body.append(element("p", { className: "release", words: "release", values: [sources.release] }));
   if (list) exchange.article.append(list);
-  follow();
 }
 
 function newExchange(question) {
@@ -159,9 +158,8 @@ function status(words) {
   find("status").replaceChildren(...(words ? [element("span", { words })] : []));
 }
 
-/** Keep the newest text in sight, unless the reader has scrolled away from it. */
-function follow() {
-  const room = document.documentElement;
-  const left = room.scrollHeight - room.scrollTop - room.clientHeight;
-  if (left < 160) room.scrollTop = room.scrollHeight;
+/** Keep the last line in sight, unless the reader has scrolled away from it. */
+function follow(text) {
+  const hidden = text.getBoundingClientRect().bottom - find("ask").getBoundingClientRect().top;
+  if (hidden > 0 && hidden < 200) window.scrollBy(0, hidden);
 }

@@ -4,6 +4,7 @@ import { openDocument, Refusal } from "./api.js";
 import { say } from "./words.js";
 
 const CONTEXT = 36; // letters shown before and after a quotation while its card is closed
+const UNFOLDED = 2; // cards shown when nothing is cited
 
 /** Make an element. `say` names words that follow the language; `values` are counted in them. */
 export function element(tag, { words, values = [], name, ...properties } = {}, ...children) {
@@ -60,10 +61,10 @@ export function sourceList({ passages, citations, abstained }) {
   const cited = passages.filter(({ number }) => citations.some((citation) => citation.number === number));
   const rest = passages.filter((passage) => !cited.includes(passage));
   const list = element("aside", { className: "sources" });
-  const main = cited.length ? cited : rest;
+  const main = cited.length ? cited : rest.splice(0, UNFOLDED);
   const heading = abstained ? "nearest" : cited.length ? "sources" : "found";
   list.append(element("h3", { words: heading }), cardList(main, cards));
-  if (cited.length && rest.length) {
+  if (rest.length) {
     const summary = element("summary", { words: "others", values: [rest.length] });
     list.append(element("details", {}, summary, cardList(rest, cards)));
   }
@@ -84,7 +85,7 @@ function card(passage, citations) {
     element("span", { className: "title", textContent: passage.title || passage.uri }),
     element("span", { className: "place" }, ...place(passage)),
   );
-  more.append(about(passage), aroundButton(passage, citations));
+  more.append(about(passage), aroundButton(passage, citations, excerpt));
   const item = element("li", { className: citations.length ? "source cited" : "source" }, head, excerpt, more);
 
   const unfold = (unfolded, lit = null) => {
@@ -127,12 +128,13 @@ function marked(passage, citations, lit, unfolded) {
   const [start] = passage.span;
   const spans = citations
     .map((citation) => ({ from: citation.span[0] - start, to: citation.span[1] - start, citation }))
+    .filter((span) => span.from >= 0 && span.to <= letters.length)
     .sort((one, other) => one.from - other.from);
   const [from, to] = unfolded ? [0, letters.length] : window_(spans[0], letters.length);
   const nodes = from > 0 ? ["…"] : [];
   let at = from;
   for (const span of spans) {
-    if (span.from < at || span.to > to) continue; // overlaps one that is marked, or lies outside
+    if (span.from < at || span.to > to) continue; // overlaps one that is marked, or lies behind the fold
     nodes.push(letters.slice(at, span.from).join(""));
     const mark = element("mark", { textContent: letters.slice(span.from, span.to).join("") });
     mark.classList.toggle("lit", lit !== null && span.citation === lit);
@@ -148,8 +150,8 @@ function window_(span, length) {
   return [Math.max(0, span.from - CONTEXT), Math.min(length, span.to + CONTEXT)];
 }
 
-/** A button that shows what stands before and after the passage in its document, as it is now. */
-function aroundButton(passage, citations) {
+/** A button that puts, in place of the excerpt, the document around it as it is now. */
+function aroundButton(passage, citations, excerpt) {
   const [start, end] = citations[0]?.span ?? passage.span;
   const button = element("button", { type: "button", className: "plain", words: "around" });
   button.addEventListener("click", async () => {
@@ -158,7 +160,9 @@ function aroundButton(passage, citations) {
       const found = await openDocument(passage.document_id, start, end);
       const changed = found.version !== passage.version;
       const notice = changed ? element("p", { className: "note", words: "changed" }) : null;
-      button.replaceWith(element("div", { className: "around" }, notice, ...found.passages.map(section)));
+      const sections = found.passages.map((near) => section(near, changed ? [] : citations));
+      button.replaceWith(element("div", { className: "around" }, notice, ...sections));
+      excerpt.remove();
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       button.replaceWith(element("p", { className: "note", words: error.status === 404 ? "gone" : "unreachable" }));
@@ -167,6 +171,7 @@ function aroundButton(passage, citations) {
   return button;
 }
 
-function section(passage) {
-  return element("section", {}, element("h4", {}, ...place(passage)), element("p", { textContent: passage.text }));
+function section(passage, citations) {
+  const text = element("p", {}, ...marked(passage, citations, null, true));
+  return element("section", {}, element("h4", {}, ...place(passage)), text);
 }

@@ -22,7 +22,7 @@ const WORDS = {
     writing: "回答を書いています…",
     done: "回答が終わりました。",
     stopped: "途中で止めました。",
-    abstained: "読める資料の中に、答えは見つかりませんでした。",
+    abstained: "読める資料を探しましたが、答えは見つかりませんでした。言葉を変えると見つかることもあります。",
     unproven: "この回答には、原文で確かめられた引用がありません。資料を直接ご確認ください。",
     refused: (count) => `原文と一致しない引用 ${count} 件は、引用として示していません。`,
     sources: "出典",
@@ -63,7 +63,7 @@ const WORDS = {
     writing: "Writing…",
     done: "The answer is complete.",
     stopped: "You stopped this answer.",
-    abstained: "The documents you may read do not hold the answer.",
+    abstained: "The documents you may read were searched. Other words may find what these did not.",
     unproven: "Nothing in this answer is backed by a verified quotation. Please check the documents.",
     refused: (count) =>
       count === 1
