@@ -277,7 +277,7 @@ def arrival(
         uri,
         Path(uri),
         sum(map(len, texts)),
-        hashlib.sha256("\n".join(texts).encode()).hexdigest(),
+        hashlib.sha256("\n".join(texts).encode(errors="surrogatepass")).hexdigest(),
         Audience(frozenset(readers)),
     )
     chunks, start = [], 0
