@@ -29,6 +29,7 @@ def serving(house: ChatHouse) -> Iterator[str]:
     """Serve a house on a free port of this machine; yield its URL."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
+        listening.listen()  # who calls before the server is up waits, and is not refused
         server = uvicorn.Server(uvicorn.Config(create_app(house), log_level="critical", lifespan="off"))
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
