@@ -16,6 +16,7 @@ from kiban.errors import KibanError
 
 MODULES = {
     "kiban.cli.stack": ("up", "down", "status", "doctor"),
+    "kiban.cli.models": ("models",),
     "kiban.cli.documents": ("ingest", "ask"),
     "kiban.cli.learning": ("adapt", "judge", "promote", "rollback", "history"),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -20,6 +20,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+Advance = Callable[[int, int, str], None]  # done, total, what
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -44,11 +45,9 @@ def _words(value: object) -> str:
 
 
 @contextmanager
-def progress(*, quiet: bool) -> Iterator[None]:
-    """Show every stage of the house's work as a bar with an ETA."""
-    from kiban.wiring import house
-
-    bars = Progress(
+def bars(*, quiet: bool) -> Iterator[Advance]:
+    """Give a function that shows every stage of some work as a bar with an ETA."""
+    shown = Progress(
         TextColumn("{task.description:<12}"),
         BarColumn(),
         MofNCompleteColumn(),
@@ -60,11 +59,20 @@ def progress(*, quiet: bool) -> Iterator[None]:
 
     def advance(done: int, total: int, what: str) -> None:
         if what not in tasks:
-            tasks[what] = bars.add_task(what, total=total)
-        bars.update(tasks[what], completed=done, total=total)
+            tasks[what] = shown.add_task(what, total=total)
+        shown.update(tasks[what], completed=done, total=total)
 
-    before, house().furniture.progress = house().furniture.progress, advance
-    with bars:
+    with shown:
+        yield advance
+
+
+@contextmanager
+def progress(*, quiet: bool) -> Iterator[None]:
+    """Show the house's work as bars."""
+    from kiban.wiring import house
+
+    with bars(quiet=quiet) as advance:
+        before, house().furniture.progress = house().furniture.progress, advance
         try:
             yield
         finally:

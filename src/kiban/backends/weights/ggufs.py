@@ -49,7 +49,6 @@ def convert(source: Path, out: Path, progress: Progress) -> None:
 
     Raises BadWeights for a damaged file or an architecture that is not in `ARCHITECTURES`.
     """
-    progress(0, 1, "reading GGUF")
     try:
         reader = GGUFReader(source)
     except (ValueError, IndexError) as error:
@@ -76,7 +75,7 @@ def _tensors(
         if config["model_type"] == "llama" and part in heads:
             values = _halves(values, heads[part])
         tensors[_name(tensor.name)] = torch.tensor(values).to(torch.bfloat16)
-        progress(done, len(quantised), f"converting {tensor.name}")
+        progress(done, len(quantised), "convert")
     return tensors
 
 

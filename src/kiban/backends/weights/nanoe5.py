@@ -93,7 +93,7 @@ def convert(source: Path, tokenizer: Path, out: Path, prompts: Mapping[str, str]
     for done, entry in enumerate(entries, start=1):
         name = _name(entry.name)
         tensors[name] = torch.tensor(_values(data, entry)).reshape(_shape(entry.name, header))
-        progress(done, len(entries), f"converting {name}")
+        progress(done, len(entries), "convert")
     save_file(tensors, out / "model.safetensors", metadata={"format": "pt"})
     shutil.copyfile(tokenizer, out / "tokenizer.json")
     for name, content in _settings(header, prompts).items():

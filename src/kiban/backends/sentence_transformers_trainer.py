@@ -1,0 +1,193 @@
+"""Questions and the passages that answer them become an embedder, with sentence-transformers."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from datasets import Dataset
+from safetensors.torch import save_file
+from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
+from sentence_transformers.sentence_transformer.losses import CachedGISTEmbedLoss
+from sentence_transformers.sentence_transformer.training_args import (
+    BatchSamplers,
+    SentenceTransformerTrainingArguments,
+)
+from transformers import PreTrainedModel, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from kiban.backends.sentence_transformers import has_bfloat16, load
+from kiban.domain.learning import NOT_WEIGHTS, TrainingPair, Weights
+from kiban.errors import BadWeights, TooFewExamples
+from kiban.ports import Progress
+
+Log = Callable[[int, Mapping[str, float]], None]  # step, measures
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceTransformersTrainer:
+    """Fine-tunes an embedder on a company's own questions without forgetting the rest.
+
+    Two guards, because plain contrastive training on a few hundred pairs often hurts: the frozen base
+    strikes out negatives that it finds closer than the answer (GISTEmbed, arXiv 2402.16829), and the result
+    is averaged with the base (LM-Cocktail, arXiv 2311.13534). Word embeddings, most of the weights, stay.
+    Equal inputs on an equal machine give equal weights.
+    """
+
+    base: Path
+    device: str = "cpu"  # "cpu" or "cuda"
+    epochs: int = 3
+    learning_rate: float = 2e-5
+    batch: int = 32  # questions compared with one another
+    negatives: int = 1  # look-alikes per question
+    share: float = 0.5  # of what was learnt in the average with the base
+    temperature: float = 0.02
+    seed: int = 17
+    log: Log | None = None
+
+    def train(self, pairs: Sequence[TrainingPair], out: Path, progress: Progress) -> Weights:
+        """Write a folder like the base's, with new weights, to `out`. Raises TooFewExamples, BadWeights."""
+        if len(pairs) < 2:
+            raise TooFewExamples(f"{len(pairs)} pairs; a question is compared with those of others.")
+        torch.manual_seed(self.seed)
+        base = load(self.base, self.device, torch.float32).eval().requires_grad_(False)
+        model = load(self.base, self.device, torch.float32)
+        _freeze_words(model)
+        self._fit(model, base, pairs, progress)
+        _save(_average(_weights(base), _weights(model), self.share), self.base, out)
+        return Weights.of(out)
+
+    def _fit(
+        self,
+        model: SentenceTransformer,
+        base: SentenceTransformer,
+        pairs: Sequence[TrainingPair],
+        progress: Progress,
+    ) -> None:
+        loss = CachedGISTEmbedLoss(
+            model,
+            guide=base,
+            temperature=self.temperature,
+            mini_batch_size=8 if self.device == "cpu" else 32,
+            contrast_positives=False,
+        )
+        with TemporaryDirectory() as folder:
+            SentenceTransformerTrainer(
+                model=model,
+                args=self._arguments(folder, model.prompts),
+                train_dataset=Dataset.from_list(_rows(pairs, self.negatives)),
+                loss=loss,
+                callbacks=[_Watch(progress, self.log)],
+            ).train()
+
+    def _arguments(
+        self, folder: str, prompts: Mapping[str, str | None]
+    ) -> SentenceTransformerTrainingArguments:
+        return SentenceTransformerTrainingArguments(
+            folder,
+            num_train_epochs=self.epochs,
+            per_device_train_batch_size=self.batch,
+            learning_rate=self.learning_rate,
+            warmup_steps=0.1,  # of all steps
+            prompts={
+                "question": prompts.get("query") or "",
+                **dict.fromkeys(_passage_columns(self.negatives), prompts.get("document") or ""),
+            },
+            batch_sampler=BatchSamplers.NO_DUPLICATES,  # two questions on one passage are no negatives
+            use_cpu=self.device == "cpu",
+            bf16=has_bfloat16(self.device),
+            seed=self.seed,
+            data_seed=self.seed,
+            dataloader_pin_memory=False,
+            logging_steps=1,
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+        )
+
+
+class _Watch(TrainerCallback):
+    """Tells the caller about every step."""
+
+    def __init__(self, progress: Progress, log: Log | None) -> None:
+        self.progress = progress
+        self.log = log
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.progress(state.global_step, state.max_steps, "train embedder")
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if self.log and logs and "loss" in logs:
+            self.log(state.global_step, {"embedder_loss": float(logs["loss"])})
+
+
+def _passage_columns(negatives: int) -> list[str]:
+    return ["passage", *(f"negative_{n}" for n in range(negatives))]
+
+
+def _rows(pairs: Sequence[TrainingPair], negatives: int) -> list[dict[str, str]]:
+    """Return one row per pair, all with equally many negatives, as the trainer wants them."""
+    columns = ["question", *_passage_columns(negatives)]
+    rows = []
+    for pair, other in zip(pairs, [*pairs[1:], pairs[0]], strict=True):
+        look_alikes = islice(cycle(pair.negatives or (other.passage,)), negatives)
+        rows.append(dict(zip(columns, [pair.question, pair.passage, *look_alikes], strict=True)))
+    return rows
+
+
+def _freeze_words(model: SentenceTransformer) -> None:
+    """Leave only the transformer's layers to learn: its words stay, and so do modules after it."""
+    model.requires_grad_(False)
+    transformer = _transformer(model).requires_grad_(True)
+    transformer.get_input_embeddings().requires_grad_(False)
+
+
+def _transformer(model: SentenceTransformer) -> PreTrainedModel:
+    transformer = model.transformers_model
+    if transformer is None:
+        raise BadWeights("The embedder holds no transformer.")
+    return transformer
+
+
+def _weights(model: SentenceTransformer) -> dict[str, torch.Tensor]:
+    return {name: value.cpu().contiguous() for name, value in _transformer(model).state_dict().items()}
+
+
+def _average(
+    base: Mapping[str, torch.Tensor], tuned: Mapping[str, torch.Tensor], share: float
+) -> dict[str, torch.Tensor]:
+    return {
+        name: torch.lerp(value, tuned[name], share) if value.is_floating_point() else value
+        for name, value in base.items()
+    }
+
+
+def _save(weights: dict[str, torch.Tensor], base: Path, out: Path) -> None:
+    """Write `weights` beside everything else that the base's folder holds: prompts, tokenizer, pooling."""
+    shutil.copytree(base, out, ignore=_old_weights(base), dirs_exist_ok=True)
+    save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
+
+
+def _old_weights(base: Path) -> Callable[[str, list[str]], set[str]]:
+    """Name what not to copy: the transformer's weights and notes about them, not those of later modules."""
+
+    def ignore(folder: str, names: list[str]) -> set[str]:
+        if Path(folder) != base:
+            return set()
+        return {name for name in names if ".safetensors" in name or name in NOT_WEIGHTS}
+
+    return ignore
