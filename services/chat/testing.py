@@ -27,7 +27,7 @@ Writer = Callable[[Sequence[Turn]], Sequence[str]]
 @contextmanager
 def serving(house: ChatHouse) -> Iterator[str]:
     """Serve a house on a free port of this machine; yield its URL."""
-    with socket.socket() as listening:
+    with socket.socket(proto=socket.IPPROTO_TCP) as listening:  # so that asyncio sends small writes at once
         listening.bind(("127.0.0.1", 0))
         listening.listen()  # who calls before the server is up waits, and is not refused
         server = uvicorn.Server(uvicorn.Config(create_app(house), log_level="critical", lifespan="off"))
