@@ -28,7 +28,7 @@ from kiban.domain.document import ParsedDocument, Place, Section, SourceFile
 from kiban.errors import DocumentError, HostileFile, OversizeFile, PartRefused
 
 DISPATCH = "kiban.backends.parsers.dispatch:parse"
-_START_SECONDS = 60.0  # importing every parser on a busy machine
+_START_SECONDS = 120.0  # importing every parser on a busy machine
 _FILES_PER_WORKER = 500  # then a fresh one, so that no library's leak adds up
 _READY = b"{}\n"
 
@@ -38,7 +38,8 @@ class Limits:
     """What one file may cost."""
 
     file_bytes: int = 50 * 2**20
-    seconds: float = 30.0  # wall time, and as much CPU time
+    cpu_seconds: float = 30.0
+    wall_seconds: float = 120.0  # more, since an innocent file may wait for a busy machine
     memory_bytes: int = 2 * 2**30  # address space of the worker
     text_bytes: int = 50 * 2**20  # what comes back
 
@@ -62,7 +63,7 @@ class JailedParser:
             request = {"uri": file.uri, "path": str(file.path), "size": file.size, "sha256": file.sha256}
             try:
                 _write(worker, request)
-                reply = _read_line(worker, self.limits.seconds, 2 * self.limits.text_bytes)
+                reply = _read_line(worker, self.limits.wall_seconds, 2 * self.limits.text_bytes)
             except BaseException:
                 self._stop()
                 raise
@@ -179,7 +180,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))  # no child, no thread (root is exempt)
     replies.write(_READY)
     for line in sys.stdin.buffer:
-        _limit_cpu(limits.seconds)
+        _limit_cpu(limits.cpu_seconds)
         _send(replies.fileno(), _reply(parse, json.loads(line), limits.text_bytes))
 
 
