@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 from kiban.backends.postgres.library import PostgresLibrary
@@ -16,7 +15,7 @@ from kiban.backends.postgres.search import PostgresSearch
 from kiban.bench import beir, metrics
 from kiban.bench.beir import JudgedQuestion
 from kiban.domain.access import EVERYONE, Audience, Principal
-from kiban.domain.document import Arrival
+from kiban.domain.document import Arrival, ParsedDocument, SourceFile
 from kiban.domain.question import Passage
 from kiban.ingest import chunking
 from kiban.ports import Embedder, Progress, Tokenizer
@@ -25,6 +24,7 @@ from kiban.retrieve.search import find
 LANES = {"dense": ("dense",), "lexical": ("lexical",), "fused": ("dense", "lexical")}
 PASSAGES = 200  # asked for, so that fifty documents are among them
 BATCH = 64  # documents
+Parsed = tuple[SourceFile, ParsedDocument]
 SOMEONE = Principal("bench", frozenset())
 
 
@@ -75,15 +75,18 @@ def measure(
             "bench", "bench", embedder.dimensions, tokenizer.name, chunking.CHUNKING
         )
         began = time.monotonic()
-        for arrivals in _batches(_arrivals(folder, tokenizer)):
+        corpus, done = list(beir.documents(folder, Audience(frozenset({EVERYONE})))), 0
+        for batch in _batches(corpus):
+            arrivals = _cut(batch, tokenizer)
             texts = [chunking.embedding_text(one.title, chunk) for one in arrivals for chunk in one.chunks]
             library.put("bench", arrivals, {generation: embedder.passages(texts)})
-            progress(library.counts().documents, 0, "documents")
+            done += len(batch)
+            progress(done, len(corpus), "documents")
         library.index_generation(generation)
         seconds = time.monotonic() - began
 
         figures = {}
-        for done, (name, lanes) in enumerate(LANES.items(), start=1):
+        for asked_in, (name, lanes) in enumerate(LANES.items(), start=1):
             ask = partial(
                 find,
                 who=SOMEONE,
@@ -96,7 +99,7 @@ def measure(
                 lanes=lanes,
             )
             figures[name] = _score(asked, ask)
-            progress(done, len(LANES), "lanes")
+            progress(asked_in, len(LANES), "lanes")
         counts = library.counts()
     return RetrievalFigures(
         str(folder), counts.documents, counts.chunks, len(asked), round(seconds, 1), figures
@@ -118,15 +121,15 @@ def table(figures: RetrievalFigures) -> str:
     return "\n".join(lines)
 
 
-def _arrivals(folder: Path, tokenizer: Tokenizer) -> Iterator[Arrival]:
-    for file, parsed in beir.documents(folder, Audience(frozenset({EVERYONE}))):
-        if chunks := chunking.cut(parsed, tokenizer):
-            yield Arrival(file, parsed.title, chunks)
+def _batches(corpus: Sequence[Parsed]) -> Iterator[Sequence[Parsed]]:
+    for start in range(0, len(corpus), BATCH):
+        yield corpus[start : start + BATCH]
 
 
-def _batches(arrivals: Iterator[Arrival]) -> Iterator[list[Arrival]]:
-    while batch := list(islice(arrivals, BATCH)):
-        yield batch
+def _cut(batch: Sequence[Parsed], tokenizer: Tokenizer) -> list[Arrival]:
+    """Cut each document that holds any text."""
+    cut = [(file, parsed.title, chunking.cut(parsed, tokenizer)) for file, parsed in batch]
+    return [Arrival(file, title, chunks) for file, title, chunks in cut if chunks]
 
 
 def _score(asked: Sequence[JudgedQuestion], ask: Callable[[str], list[Passage]]) -> LaneFigures:

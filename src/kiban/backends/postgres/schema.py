@@ -61,6 +61,11 @@ def _require_pgvector(admin: psycopg.Connection) -> str:
         raise PartRefused(
             "Postgres lacks pgvector.", mend=f"install pgvector >= {wanted} on its server"
         ) from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise PartRefused(
+            f"Postgres does not let {admin.info.user} add pgvector.",
+            mend="have its administrator say, in this database: create extension vector",
+        ) from error
     found = admin.execute(
         "select extversion, nspname from pg_extension join pg_namespace n on n.oid = extnamespace"
         " where extname = 'vector'"
