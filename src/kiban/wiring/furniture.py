@@ -16,7 +16,6 @@ from kiban.backends.postgres.connect import Postgres
 from kiban.backends.postgres.ledger import PostgresLedger
 from kiban.backends.postgres.library import PostgresLibrary
 from kiban.backends.postgres.search import PostgresDirectory, PostgresSearch
-from kiban.backends.sentence_transformers import SentenceTransformersEmbedder
 from kiban.backends.sources.folder import FolderSource
 from kiban.backends.sudachi import SudachiTokenizer
 from kiban.backends.tokens import LOCAL_ISSUER, LocalIssuer, TokenVerifier
@@ -29,8 +28,9 @@ from kiban.ports import Embedder, Progress
 from kiban.settings import Settings
 from kiban.stack import databases, environment, machine
 
-if TYPE_CHECKING:
-    from kiban.backends.mlflow_registry import MlflowRegistry  # two seconds to import; chat needs it never
+if TYPE_CHECKING:  # seconds to import each, and not every process needs them
+    from kiban.backends.mlflow_registry import MlflowRegistry
+    from kiban.backends.sentence_transformers import SentenceTransformersEmbedder
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +116,8 @@ class Furniture:
         return self._fetched(self.settings.embedder)
 
     def embedder(self, weights: Weights) -> SentenceTransformersEmbedder:
+        from kiban.backends.sentence_transformers import SentenceTransformersEmbedder
+
         if weights.sha256 not in self._loaded:
             self._loaded[weights.sha256] = SentenceTransformersEmbedder(weights.path, device=self.device)
         return self._loaded[weights.sha256]
@@ -135,7 +137,7 @@ class Furniture:
         }
 
     def _fetched(self, name: str) -> Weights:
-        return shelf.find(name, self.settings.state / "models", self.settings.allow_hub, self.progress)
+        return shelf.find(name, self.settings.state / "models", self.settings.allow_hub, self.stage(name))
 
     # --- Serving ---
 
