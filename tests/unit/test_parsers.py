@@ -107,6 +107,13 @@ def test_short_cp932_text_is_not_taken_for_chinese(read, text: str) -> None:
     assert read("a.txt", text.encode("cp932")).sections[0].text == text
 
 
+def test_one_damaged_byte_costs_one_character(read) -> None:
+    content = "宿泊費は実費とする。".encode() * 4
+    assert read("a.txt", content[:3] + b"\xff" + content[4:]).sections[0].text.startswith("宿\ufffd")
+    with pytest.raises(BrokenFile, match=r"binary|character set"):
+        read("a.txt", bytes(range(256)) * 4)
+
+
 def test_plain_text_finds_the_articles_of_regulations(read) -> None:
     document = read(
         "a.txt", "第3章 旅費\n第6条（宿泊費）\n宿泊費は実費とする。\n第7条 前条の額は、別に定める。\n"

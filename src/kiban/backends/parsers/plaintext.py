@@ -24,6 +24,7 @@ _BOMS = {
 }
 # A short first line with an empty one after it.
 _TITLE_LINE = re.compile(rf"([^\n]{{1,{LONGEST_HEADING}}}(?<![。．.、,!?！？:：]))[ 　]*\n[ 　]*\n")
+_CONTROLS = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _LARGEST_FIELD = 1_000_000  # characters of one csv cell
 
 
@@ -51,9 +52,9 @@ def read_table(content: bytes, stem: str) -> ParsedDocument:
 
 
 def decode(content: bytes) -> str:
-    """Return text with "\\n" line ends. Raises BrokenFile for bytes that are no text."""
+    """Return text with "\n" line ends. Raises BrokenFile for bytes that are no text."""
     text = _decode(content)
-    if "\x00" in text:
+    if 100 * len(_CONTROLS.findall(text)) > len(text):
         raise BrokenFile("binary content, not text")
     return re.sub(r"\r\n?", "\n", text)
 
@@ -62,12 +63,10 @@ def _decode(content: bytes) -> str:
     for bom, encoding in _BOMS.items():
         if content.startswith(bom):
             return content.decode(encoding, errors="replace")
-    strict = ["iso2022_jp"] if b"\x1b$" in content else ["utf-8"]
-    for encoding in strict:
-        try:
-            return content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
+    if b"\x1b$" in content:
+        return content.decode("iso2022_jp", errors="replace")
+    if (text := _mostly_utf8(content)) is not None:
+        return text
     best = charset_normalizer.from_bytes(content, cp_isolation=_LIKELY).best()
     for encoding in [best.encoding] if best else ["cp932", "euc_jp"]:
         try:
@@ -75,6 +74,14 @@ def _decode(content: bytes) -> str:
         except UnicodeDecodeError:
             continue
     raise BrokenFile("its character set is unknown")
+
+
+def _mostly_utf8(content: bytes) -> str | None:
+    """Return UTF-8 text in which a few bytes may be damaged; in another character set nearly all would be."""
+    text = content.decode("utf-8", errors="replace")
+    damaged = text.count("\ufffd")
+    sound = sum(character > "\x7f" for character in text) - damaged if damaged else 0
+    return text if 5 * damaged <= sound else None
 
 
 def _delimiter(text: str) -> str:
