@@ -75,7 +75,9 @@ class Library(Protocol):
 
     def delete(self, source: str, uris: Iterable[str]) -> int: ...
 
-    def set_memberships(self, memberships: Mapping[str, frozenset[str]]) -> None: ...
+    def set_memberships(self, source: str, memberships: Mapping[str, frozenset[str]]) -> None:
+        """Replace what this source says of people's groups; other sources keep their say."""
+        ...
 
 
 class SearchIndex(Protocol):

@@ -294,7 +294,7 @@ class MemoryLibrary:
     def __init__(self) -> None:
         self.arrivals: dict[tuple[str, str], Arrival] = {}  # (source, uri); none for what failed
         self.vectors: dict[tuple[str, str], dict[int, list[Vector]]] = {}
-        self.people: dict[str, frozenset[str]] = {}
+        self.people: dict[str, dict[str, frozenset[str]]] = {}  # by source
         self.puts: list[tuple[str, ...]] = []  # uris of each transaction
         self._documents: dict[tuple[str, str], Document] = {}
         self._ids = count(1)
@@ -333,8 +333,8 @@ class MemoryLibrary:
             self.vectors.pop(key, None)
         return len(keys)
 
-    def set_memberships(self, memberships: Mapping[str, frozenset[str]]) -> None:
-        self.people = dict(memberships)
+    def set_memberships(self, source: str, memberships: Mapping[str, frozenset[str]]) -> None:
+        self.people[source] = dict(memberships)
 
     def _record(
         self, source: str, file: SourceFile, state: DocumentState, *, title: str = "", reason: str = ""
@@ -352,7 +352,7 @@ class MemoryLibrary:
             state=state,
             since=datetime.now(UTC),
             reason=reason,
-            attempts=(known.attempts if known else 0) + 1 if failed else 0,
+            attempts=(known.attempts if known and known.sha256 == file.sha256 else 0) + 1 if failed else 0,
         )
 
 

@@ -16,7 +16,7 @@ from kiban.backends.postgres import posture
 from kiban.backends.postgres.connect import Postgres
 from kiban.backends.postgres.library import PostgresLibrary
 from kiban.backends.postgres.schema import migrate
-from kiban.backends.postgres.search import PostgresSearch
+from kiban.backends.postgres.search import PostgresDirectory, PostgresSearch
 from kiban.domain.access import EVERYONE, Audience, Principal
 from kiban.domain.document import Arrival
 from kiban.domain.question import Passage
@@ -326,3 +326,12 @@ def test_boot_refuses_to_read_as_the_writer_or_the_superuser(
         connection.execute("set role kiban_reader")
         with pytest.raises(UnsafeRole, match="logged in"):
             posture.check(connection)
+
+
+def test_each_source_has_its_own_say_about_groups(postgres: Postgres) -> None:
+    library, directory = PostgresLibrary(postgres), PostgresDirectory(postgres)
+    library.set_memberships("handbook", {"sato": frozenset({"hr"})})
+    library.set_memberships("wiki", {"sato": frozenset({"rnd"})})
+    assert directory.groups_of("sato") == {"hr", "rnd"}
+    library.set_memberships("handbook", {})
+    assert directory.groups_of("sato") == {"rnd"}

@@ -52,7 +52,7 @@ def test_a_first_run_stores_everything(office: Office) -> None:
     assert (report.added, report.changed, report.failed) == (2, 0, ())
     assert office.said("b.md") == LONG
     assert report.chunks == sum(len(arrival.chunks) for arrival in office.library.arrivals.values()) > 2
-    assert office.library.people == {"sato": frozenset({"hr"})}
+    assert office.library.people == {office.source.name: {"sato": frozenset({"hr"})}}
 
 
 def test_a_second_run_reads_and_embeds_nothing(office: Office) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from kiban.answer.cite import StreamVerifier
@@ -23,7 +23,7 @@ async def converse(
     history: Sequence[Turn] = (),
     max_tokens: int = LONGEST_ANSWER,
     closed_book: bool = False,
-) -> AsyncIterator[str | Answer]:
+) -> AsyncGenerator[str | Answer]:
     """Yield the text piece by piece, as soon as it is proven, and last the whole Answer.
 
     Without passages there is no evidence, so the model is not even asked; `closed_book` asks it all the

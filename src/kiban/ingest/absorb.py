@@ -71,7 +71,7 @@ def settle(source: Source, found: Survey, library: Library) -> IngestReport:
     for file in found.moved:
         library.move_audience(source.name, file)
     deleted = library.delete(source.name, found.gone) if found.gone else 0
-    library.set_memberships(source.memberships())
+    library.set_memberships(source.name, source.memberships())
     return IngestReport(
         unchanged=found.unchanged,
         moved_audience=len(found.moved),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from pathlib import Path
 
 from kiban.answer.converse import converse
@@ -58,8 +59,10 @@ class Answers:
         """Yield text, and last the whole Answer."""
         release = await asyncio.to_thread(self._releases.in_force)
         passages = await asyncio.to_thread(self.find_with, release, question, who, SHOWN)
-        async for piece in self.converse_with(release, question, passages, history=history):
-            yield piece
+        # Whoever stops listening stops the model, here and now.
+        async with aclosing(self.converse_with(release, question, passages, history=history)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     def converse_with(
         self,
@@ -69,7 +72,7 @@ class Answers:
         *,
         history: Sequence[Turn] = (),
         closed_book: bool = False,
-    ) -> AsyncIterator[str | Answer]:
+    ) -> AsyncGenerator[str | Answer]:
         """Let the weights of a release write."""
         return converse(
             question,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kiban.backends.candidates import CandidateFolder, CandidateShelf
-from kiban.backends.parsers.jail import JailedParser
+from kiban.backends.parsers.jail import JailedParser, Limits
 from kiban.backends.postgres.connect import Postgres
 from kiban.backends.postgres.ledger import PostgresLedger
 from kiban.backends.postgres.library import PostgresLibrary
@@ -95,7 +95,7 @@ class Furniture:
 
     @cached_property
     def parser(self) -> JailedParser:
-        return JailedParser()
+        return JailedParser(Limits(file_bytes=self.settings.max_file_mb * 1_000_000))
 
     @cached_property
     def tokenizer(self) -> SudachiTokenizer:

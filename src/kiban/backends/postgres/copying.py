@@ -31,7 +31,7 @@ CHUNK = {
 }
 POSTING = {"term": "text", "chunk_id": "int8", "zone_id": "int4", "frequency": "int4", "length": "int4"}
 EMBEDDING = {"generation_id": "int4", "chunk_id": "int8", "zone_id": "int4", "vector": "halfvec"}
-MEMBERSHIP = {"person": "text", "group_name": "text"}
+MEMBERSHIP = {"source": "text", "person": "text", "group_name": "text"}
 
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # what Postgres cannot hold as text
 
@@ -71,8 +71,10 @@ def embeddings(
     _copy(tx, "embedding", EMBEDDING, records)
 
 
-def memberships(tx: Connection, groups_by_person: Mapping[str, frozenset[str]]) -> None:
-    records = ((person, group) for person, groups in groups_by_person.items() for group in sorted(groups))
+def memberships(tx: Connection, source: str, groups_by_person: Mapping[str, frozenset[str]]) -> None:
+    records = (
+        (source, person, group) for person, groups in groups_by_person.items() for group in sorted(groups)
+    )
     _copy(tx, "membership", MEMBERSHIP, records)
 
 

@@ -23,7 +23,11 @@ on conflict (source, uri) do update set
     title = coalesce(nullif(excluded.title, ''), known.title),
     sha256 = excluded.sha256, size = excluded.size, zone_id = excluded.zone_id, state = excluded.state,
     since = now(), reason = excluded.reason,
-    attempts = case excluded.state when 'failed' then known.attempts + 1 else 0 end
+    attempts = case
+        when excluded.state <> 'failed' then 0
+        when known.sha256 = excluded.sha256 then known.attempts + 1
+        else 1
+    end
 returning id
 """
 
@@ -89,10 +93,10 @@ class PostgresLibrary:
                 "delete from kiban.document where source = %s and uri = any(%s)", [source, list(uris)]
             ).rowcount
 
-    def set_memberships(self, memberships: Mapping[str, frozenset[str]]) -> None:
-        with self._storing("memberships") as tx:
-            tx.execute("delete from kiban.membership")
-            copying.memberships(tx, memberships)
+    def set_memberships(self, source: str, memberships: Mapping[str, frozenset[str]]) -> None:
+        with self._storing(source) as tx:
+            tx.execute("delete from kiban.membership where source = %s", [source])
+            copying.memberships(tx, source, memberships)
 
     def counts(self) -> Counts:
         with self._postgres.writing() as tx:

@@ -12,9 +12,10 @@ create table if not exists kiban.zone (
 insert into kiban.zone (readers) values ('{everyone}'), ('{}') on conflict (readers) do nothing;
 
 create table if not exists kiban.membership (
+    source text not null,
     person text not null,
     group_name text not null,
-    primary key (person, group_name)
+    primary key (person, group_name, source)
 );
 
 create table if not exists kiban.document (

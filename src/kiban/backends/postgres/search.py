@@ -113,7 +113,7 @@ class PostgresDirectory:
 
     def groups_of(self, person: str) -> frozenset[str]:
         with self._postgres.reading(()) as tx:
-            found = tx.execute("select group_name from kiban.membership where person = %s", [person])
+            found = tx.execute("select distinct group_name from kiban.membership where person = %s", [person])
             return frozenset(group for (group,) in found)
 
 

