@@ -15,6 +15,8 @@ import psutil
 from kiban.errors import PartRefused
 from kiban.settings import ROOT
 
+_launched: list[subprocess.Popen[bytes]] = []  # Python warns when the handle of a living process is dropped
+
 
 @dataclass(frozen=True)
 class Daemon:
@@ -49,6 +51,7 @@ class Daemon:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        _launched.append(child)
         born = psutil.Process(child.pid).create_time()
         self._record.write_text(json.dumps({"pid": child.pid, "born": born, "command": self.command}))
 

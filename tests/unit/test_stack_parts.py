@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kiban.errors import PartRefused, SettingsError
+from kiban.settings import Settings
+from kiban.stack import databases, environment, machine, state
+from kiban.stack.daemon import Daemon
+from kiban.stack.parts import parts
+
+ELSEWHERE = {
+    "postgres_dsn": "postgresql://me:p%40ss@db:5433/kiban?sslmode=require",
+    "prefect_api_url": "http://flows/api",
+    "mlflow_tracking_uri": "http://mlflow",
+    "vllm_urls": ("http://gpu1:8000", "http://gpu2:8000"),
+}
+
+
+def test_a_house_without_settings_runs_every_part_itself(tmp_path: Path) -> None:
+    made = parts(Settings(state=tmp_path))
+    assert [part.name for part in made] == ["postgres", "prefect", "mlflow", "vllm", "chat", "flows"]
+    assert all(part.runner for part in made)
+
+
+def test_what_the_settings_point_to_is_asked_and_not_run(tmp_path: Path) -> None:
+    made = parts(Settings(state=tmp_path, **ELSEWHERE))
+    assert [part.name for part in made if part.runner] == ["chat", "flows"]
+    assert [part.url for part in made if part.name.startswith("vllm")] == list(ELSEWHERE["vllm_urls"])
+
+
+def test_no_address_that_people_see_holds_a_password(tmp_path: Path) -> None:
+    shown = parts(Settings(state=tmp_path, **ELSEWHERE))[0].url
+    assert shown.startswith("db:5433")
+    assert "p%40ss" not in shown
+
+
+def test_looking_at_the_parts_writes_nothing(tmp_path: Path) -> None:
+    for part in parts(Settings(state=tmp_path / "state")):
+        part.probe()
+    assert not (tmp_path / "state").exists()
+
+
+def test_vllm_is_refused_without_its_model_and_told_how_to_get_it(tmp_path: Path) -> None:
+    made = {part.name: part.runner for part in parts(Settings(state=tmp_path))}
+    vllm = made["vllm"]
+    assert isinstance(vllm, Daemon)
+    with pytest.raises(PartRefused, match=r"kiban models fetch|make setup"):
+        vllm.check()
+
+
+def test_services_get_the_settings_of_the_one_who_starts_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = Settings(state=tmp_path, lora_rank=32, vllm_urls=("http://gpu1",), allow_hub=True)
+    for name, value in environment.house(chosen).items():
+        monkeypatch.setenv(name, value)
+    assert Settings() == chosen
+
+
+def test_a_sibling_database_keeps_user_password_and_options() -> None:
+    assert databases.sibling(ELSEWHERE["postgres_dsn"], "mlflow") == (  # type: ignore[arg-type]
+        "postgresql://me:p%40ss@db:5433/mlflow?sslmode=require"
+    )
+
+
+def test_a_folder_with_other_things_in_it_is_never_claimed(tmp_path: Path) -> None:
+    (tmp_path / "thesis.docx").touch()
+    with pytest.raises(SettingsError, match=r"thesis\.docx"):
+        state.claim(tmp_path)
+
+
+def test_only_a_marked_folder_is_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    with pytest.raises(SettingsError, match="bears no mark"):
+        state.remove(Settings(state=folder))
+    state.claim(folder)
+    assert state.remove(Settings(state=folder))
+    assert not folder.exists()
+
+
+def test_a_machine_without_a_compiler_is_refused_with_the_mend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    findings = {f.name: f for f in machine.examine(tmp_path, gpu=False, disk_gib=0)}
+    assert not findings["C++ compiler"].ok
+    assert "g++" in findings["C++ compiler"].mend
+    assert not findings["lscpu"].ok
+
+
+def test_a_full_disk_is_refused(tmp_path: Path) -> None:
+    findings = {f.name: f for f in machine.examine(tmp_path / "not" / "there", gpu=True, disk_gib=1e9)}
+    assert not findings["disk"].ok
+    assert findings["disk"].needed
