@@ -36,7 +36,7 @@ def register(curriculum: Curriculum, adapter: Weights, embedder: Weights, genera
     return house().weights.register(curriculum, adapter, embedder, generation)
 
 
-@flow(name="adapt", log_prints=True)
+@flow(name="adapt")
 def adapt(then_judge: bool = True) -> str:
     """Train an embedder and an adapter on what everyone may read, and register them as a candidate.
 
@@ -54,8 +54,8 @@ def adapt(then_judge: bool = True) -> str:
 
 
 @task(cache_policy=NO_CACHE)
-def evaluate(candidate: Candidate) -> Verdict:
-    return house().evidence.judge(candidate)
+def evaluate(candidate: Candidate, again: bool) -> Verdict:
+    return house().evidence.judge(candidate, again=again)
 
 
 @task(cache_policy=NO_CACHE, retries=1, retry_delay_seconds=5)
@@ -63,16 +63,17 @@ def promote(candidate: Candidate, verdict: Verdict) -> str:
     return house().releases.promote(candidate, verdict, actor="judge flow").id
 
 
-@flow(name="judge", log_prints=True)
-def judge(candidate_id: str | None = None, then_promote: bool = True) -> Verdict:
+@flow(name="judge")
+def judge(candidate_id: str | None = None, then_promote: bool = True, again: bool = False) -> Verdict:
     """Judge a candidate on held-out documents: base, base+RAG, adapted, adapted+RAG.
 
     Args:
         candidate_id: Which candidate; empty for the newest.
         then_promote: Release it if the verdict is "pass".
+        again: Ask every question again, even if this candidate was judged before.
     """
     candidate = house().weights.candidate(candidate_id)
-    verdict = evaluate(candidate)
+    verdict = evaluate(candidate, again)
     reasons = "\n".join(f"- {reason}" for reason in verdict.reasons)
     create_markdown_artifact(key="verdict", markdown=f"# {candidate.id}: {verdict.outcome}\n\n{reasons}\n")
     if then_promote and verdict.outcome is Outcome.PASS:

@@ -28,7 +28,7 @@ def absorb(folder: Path | None, files: tuple[SourceFile, ...]) -> IngestReport:
     return house().documents.absorb(folder, files)
 
 
-@flow(name="ingest", log_prints=True)
+@flow(name="ingest")
 def ingest(folder: Path | None = None) -> IngestReport:
     """Bring the index up to date with a folder.
 

@@ -24,7 +24,7 @@ def converge() -> None:
     house().releases.converge()
 
 
-@flow(name="tend", log_prints=True)
+@flow(name="tend")
 def tend() -> LedgerEntry | None:
     """Follow deletions and narrowed readers, record withdrawn weights, bring restarted servers up to date."""
     follow_source()

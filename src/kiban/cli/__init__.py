@@ -15,9 +15,10 @@ from typer.core import TyperGroup
 from kiban.errors import KibanError
 
 MODULES = {
+    "kiban.cli.demo": ("demo",),
     "kiban.cli.stack": ("up", "down", "status", "doctor"),
     "kiban.cli.models": ("models",),
-    "kiban.cli.documents": ("ingest", "ask"),
+    "kiban.cli.documents": ("ingest", "ask", "token"),
     "kiban.cli.learning": ("adapt", "judge", "promote", "rollback", "history"),
 }
 COMMANDS = {command: module for module, commands in MODULES.items() for command in commands}

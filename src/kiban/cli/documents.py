@@ -1,20 +1,21 @@
-"""`kiban ingest` and `kiban ask`: documents in, answers out."""
+"""`kiban ingest ask token`: documents in, answers out, and who asks."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from openai import OpenAI
+from openai import APIConnectionError, APIStatusError, OpenAI
 from rich.console import Console
 
 from kiban.cli.output import Json, progress, show
+from kiban.errors import PartUnavailable
 from kiban.settings import load
 
-console = Console()
+Person = Annotated[str, typer.Option("--as", help="The person who asks.")]
 
 
 def ingest(
@@ -32,28 +33,50 @@ def ingest(
 
 
 def ask(
-    question: Annotated[str, typer.Argument(help="質問 / the question")],
-    who: Annotated[str, typer.Option("--as", help="The person who asks.")],
-    as_json: Json = False,
+    question: Annotated[str, typer.Argument(help="質問 / the question")], who: Person, as_json: Json = False
 ) -> None:
     """Ask as a person, and get an answer from what that person may read."""
+    told = stream_answer(question, who, quiet=as_json)
+    if as_json:
+        typer.echo(json.dumps(told, ensure_ascii=False, indent=1))
+
+
+def token(who: Person, hours: Annotated[float, typer.Option(help="How long it is good for.")] = 12) -> None:
+    """Issue a token for a person, for curl or the chat page. Works without an OIDC provider only."""
     from kiban.wiring import house
 
-    settings = load()
-    client = OpenAI(
-        base_url=f"http://{settings.host}:{settings.chat_port}/v1",
-        api_key=house().answers.token(who),
-        max_retries=0,
-    )
-    stream = client.chat.completions.create(
-        model="kiban", messages=[{"role": "user", "content": question}], stream=True
-    )
-    sources: dict[str, object] = {}
-    for event in stream:
-        if event.choices and event.choices[0].delta.content and not as_json:
-            console.print(event.choices[0].delta.content, end="", markup=False, highlight=False)
-        sources = (event.model_extra or {}).get("kiban") or sources
-    if as_json:
-        typer.echo(json.dumps(sources, ensure_ascii=False, indent=1))
-        return
-    console.print()
+    typer.echo(house().answers.token(who, hours))
+
+
+def stream_answer(question: str, who: str, *, quiet: bool = False) -> dict[str, Any]:
+    """Ask the chat service as any OpenAI client does, print what comes, and return what it says of its sources."""
+    from kiban.wiring import house
+
+    settings, console = load(), Console()
+    url = f"http://{settings.host}:{settings.chat_port}/v1"
+    client = OpenAI(base_url=url, api_key=house().answers.token(who), max_retries=0)
+    words: list[str] = []
+    sources: dict[str, Any] = {}
+    try:
+        for event in client.chat.completions.create(
+            model="kiban", messages=[{"role": "user", "content": question}], stream=True
+        ):
+            words += [choice.delta.content or "" for choice in event.choices]
+            if not quiet:
+                console.out(words[-1] if event.choices else "", end="", highlight=False)
+            sources = (event.model_extra or {}).get("kiban") or sources
+    except APIConnectionError as error:
+        raise PartUnavailable(f"chat at {url}.", mend="kiban up") from error
+    except APIStatusError as error:
+        raise PartUnavailable(f"chat at {url} answered {error.status_code}: {error.message}") from error
+    if not quiet:
+        console.print()
+        _print_sources(console, sources)
+    return {"answer": "".join(words), **sources}
+
+
+def _print_sources(console: Console, sources: dict[str, Any]) -> None:
+    for citation in sources.get("citations", []):
+        place = ", ".join(f"{key} {value}" for key, value in (citation.get("place") or {}).items() if value)
+        where = f"{citation['uri']} v{citation['version']} {place}".strip()
+        console.print(f"  [{citation['number']}] {where}: {citation['quote']}", style="dim", markup=False)

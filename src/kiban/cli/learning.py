@@ -36,7 +36,7 @@ def judge(candidate: CandidateId = None, as_json: Json = False) -> None:
     from flows.adapt import judge as flow
 
     with progress(quiet=as_json):
-        verdict = flow(candidate, then_promote=False)
+        verdict = flow(candidate, then_promote=False, again=True)
     if as_json:
         typer.echo(json.dumps(asdict(verdict), ensure_ascii=False, indent=1, default=str))
     else:

@@ -16,8 +16,8 @@ from rich.table import Table
 
 from kiban.cli.output import Json, progress
 from kiban.settings import Settings, load
-from kiban.stack import state, supervisor
 from kiban.stack import doctor as doctors
+from kiban.stack import state, supervisor
 from kiban.stack.parts import parts
 from kiban.stack.supervisor import Part, PartStatus, State, Watch
 

@@ -39,6 +39,7 @@ def clients(settings: Settings) -> dict[str, str]:
         "PREFECT_API_URL": prefect_api(settings),
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
         "PREFECT_HOME": str(settings.state / "prefect"),
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",  # the rest is in Prefect's own pages
         "MLFLOW_TRACKING_URI": mlflow_uri(settings),
         "HF_HUB_OFFLINE": "0" if settings.allow_hub else "1",
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from kiban.adapt.questions import unanswerable
 from kiban.domain.evidence import Arm, Comparison, Outcome, Verdict
@@ -30,12 +31,15 @@ class Evidence:
         self._releases = releases
         self._answers = answers
 
-    def judge(self, candidate: Candidate) -> Verdict:
+    def judge(self, candidate: Candidate, *, again: bool = False) -> Verdict:
         """Judge on documents the candidate never saw: first its embedder, then its adapter in four arms.
 
         The adapter is asked with the retrieval that would be released with it. Nothing that answers changes.
+        A candidate is judged once; `again` asks every question anew.
         """
         folder = self._furniture.candidates.folder(candidate.id)
+        if not again and (kept := folder.verdict()):
+            return kept
         held_out = folder.held_out()
         compared = self._compare_embedders(held_out, candidate)
         earned = compared is not None and compared.outcome is Outcome.PASS
@@ -60,6 +64,10 @@ class Evidence:
         if kept is None:
             raise NotEarned(f"{candidate.id} was not judged yet.", mend=f"kiban judge {candidate.id}")
         return kept
+
+    def report(self, candidate: Candidate) -> Path:
+        """Return where the page about a judgement lies."""
+        return self._furniture.candidates.folder(candidate.id).report
 
     def _exam(self, held_out: Sequence[Question]) -> tuple[Question, ...]:
         """Return the questions to judge by: the last of them are asked with their documents withheld."""

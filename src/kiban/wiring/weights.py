@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 from kiban.adapt import card, curriculum, questions, writers
 from kiban.answer import prompt
@@ -65,12 +66,15 @@ class WeightsMaking:
 
         furniture = self._furniture
         folder = furniture.candidate_folder(written)
-        with furniture.registry.run("embedder", self._tags(written)) as run:
-            trainer = SentenceTransformersTrainer(furniture.base_embedder.path, furniture.device, log=run.log)
-            return folder.once(
-                folder.embedder,
-                lambda out: trainer.train(written.pairs, out, furniture.stage("embedder")),
-            )
+
+        def train(out: Path) -> Weights:
+            with furniture.registry.run("embedder", self._tags(written)) as run:
+                trainer = SentenceTransformersTrainer(
+                    furniture.base_embedder.path, furniture.device, log=run.log
+                )
+                return trainer.train(written.pairs, out, furniture.stage("embedder"))
+
+        return folder.once(folder.embedder, train)
 
     def build_generation(self, embedder: Weights) -> int:
         """Embed every chunk once more, beside the generation that answers."""
@@ -89,20 +93,22 @@ class WeightsMaking:
     def train_adapter(self, written: Curriculum) -> Weights:
         from kiban.backends.trl import TrlTrainer
 
-        furniture = self._furniture
+        furniture, settings = self._furniture, self._furniture.settings
         folder = furniture.candidate_folder(written)
-        with furniture.registry.run("adapter", self._tags(written)) as run:
-            trainer = TrlTrainer(
-                furniture.llm.path,
-                BASE_MODEL,
-                rank=furniture.settings.lora_rank,
-                epochs=furniture.settings.epochs,
-                device=furniture.device,
-                log=run.log,
-            )
-            return folder.once(
-                folder.adapter, lambda out: trainer.train(written, out, furniture.stage("adapter"))
-            )
+
+        def train(out: Path) -> Weights:
+            with furniture.registry.run("adapter", self._tags(written)) as run:
+                trainer = TrlTrainer(
+                    furniture.llm.path,
+                    BASE_MODEL,
+                    rank=settings.lora_rank,
+                    epochs=settings.epochs,
+                    device=furniture.device,
+                    log=run.log,
+                )
+                return trainer.train(written, out, furniture.stage("adapter"))
+
+        return folder.once(folder.adapter, train)
 
     def register(
         self, written: Curriculum, adapter: Weights, embedder: Weights, generation: int
