@@ -45,16 +45,19 @@ select set_config('hnsw.iterative_scan', 'strict_order', true), set_config('hnsw
 MATCHING = f"""
 with visible as materialized (
     select count(*)::float8 as chunks, avg(length)::float8 as mean from kiban.chunk
+), asked as materialized (
+    select term, number::integer from unnest(%(terms)s::text[]) with ordinality as asked (term, number)
 ), found as materialized (
-    select term, chunk_id, frequency::float8, length::float8 from kiban.posting where term = any(%(terms)s)
-), weight as (
-    select term, ln(1 + (chunks - count(*) + 0.5) / (count(*) + 0.5)) as idf
-    from found, visible group by term, chunks
+    select number, chunk_id, frequency::float8, length::float8 from asked join kiban.posting using (term)
+), weight as materialized (
+    select number, ln(1 + ((select chunks from visible) - holding + 0.5) / (holding + 0.5)) as idf
+    from (select number, count(*)::float8 as holding from found group by number) as counted
 ), hit as materialized (
     select chunk_id, sum(
-        idf * frequency * 2.2 / (frequency + 1.2 * (0.25 + 0.75 * length / mean)) order by term
+        idf * frequency * 2.2 / (frequency + 1.2 * (0.25 + 0.75 * length / (select mean from visible)))
+        order by number
     ) as score
-    from found join weight using (term), visible
+    from found join weight using (number)
     group by chunk_id order by score desc, chunk_id limit %(limit)s
 ) {rows.PASSAGES} order by hit.score desc, chunk.id
 """
