@@ -14,6 +14,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -54,7 +55,7 @@ class EmbeddedPostgres:
             self._settle()
             if not (self.data / "PG_VERSION").exists():
                 self._initialise()
-            (self.data / "postmaster.pid").unlink(missing_ok=True)  # not running: left by a crash
+            self._clear_after_crash()
             self._refuse_taken_port()
             options = " ".join(f"-c {name}={value}" for name, value in self._options().items())
             self._pg_ctl("start", "-l", str(self.log), "-o", options)
@@ -75,10 +76,14 @@ class EmbeddedPostgres:
     def running(self) -> bool:
         """Whether the process that wrote the lock file is alive and is this server, not a reused number."""
         try:
-            pid = int((self.data / "postmaster.pid").read_text().split()[0])
-            return str(self.data) in psutil.Process(pid).cmdline()
-        except (FileNotFoundError, ValueError, IndexError, psutil.NoSuchProcess):
+            return self._locked_by is not None and str(self.data) in psutil.Process(self._locked_by).cmdline()
+        except psutil.NoSuchProcess:
             return False
+
+    @property
+    def _locked_by(self) -> int | None:
+        lock = self.data / "postmaster.pid"
+        return int(lock.read_text().split()[0]) if lock.exists() and lock.read_text().strip() else None
 
     def dsn(self, user: str, database: str = "kiban") -> str:
         """Return a connection URL with the password in it."""
@@ -193,6 +198,19 @@ class EmbeddedPostgres:
         if done.returncode:
             raise PartRefused(f"initdb failed: {done.stderr.strip()}", mend=f"free space in {self.lodging}")
         fresh.rename(self.data)
+
+    def _clear_after_crash(self) -> None:
+        """Wait for what a killed server left running, and free the lock if its number is another's now.
+
+        Otherwise the lock stays: by it the new server makes sure that the old one's memory is let go.
+        """
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline and any(
+            process.info["cwd"] == str(self.data) for process in psutil.process_iter(["cwd"])
+        ):
+            time.sleep(0.05)
+        if self._locked_by is not None and psutil.pid_exists(self._locked_by):
+            (self.data / "postmaster.pid").unlink()
 
     def _options(self) -> Mapping[str, str]:
         # Parallel index builds share memory through /dev/shm, which containers often keep at 64 MB.
