@@ -47,15 +47,17 @@ def start(settings: Settings, *, quiet: bool) -> None:
     """
     state.claim(settings.state)
     everything = parts(settings)
-    prepare = {}
-    if any(part.runner and part.runner.pid() is None for part in everything):
-        from kiban.wiring import house  # seconds to import, which the second `kiban up` need not spend
+    if not any(part.runner and part.runner.pid() is None for part in everything):
+        with watching(quiet=quiet) as watch:
+            supervisor.up(everything, watch)
+        return
+    from kiban.wiring import house  # seconds to import, which the second `kiban up` need not spend
 
-        with progress(quiet=quiet):
-            _ = house().furniture.llm, house().furniture.base_embedder  # fetched, if they are missing
-        prepare["postgres"] = house().releases.found
+    with progress(quiet=quiet):
+        _ = house().furniture.llm, house().furniture.base_embedder  # fetched, if they are missing
     with watching(quiet=quiet) as watch:
-        supervisor.up(everything, watch, prepare)
+        supervisor.up(everything, watch, {"postgres": house().releases.found})
+    house().releases.converge()  # a server that was restarted has forgotten its adapters
 
 
 def down(remove_state: RemoveState = False, as_json: Json = False) -> None:
