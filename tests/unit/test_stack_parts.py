@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from kiban.errors import PartRefused, SettingsError
 from kiban.settings import Settings
-from kiban.stack import databases, environment, machine, state
+from kiban.stack import databases, doctor, environment, machine, state
 from kiban.stack.daemon import Daemon
 from kiban.stack.parts import parts
 
@@ -95,3 +96,13 @@ def test_a_full_disk_is_refused(tmp_path: Path) -> None:
     findings = {f.name: f for f in machine.examine(tmp_path / "not" / "there", gpu=True, disk_gib=1e9)}
     assert not findings["disk"].ok
     assert findings["disk"].needed
+
+
+def test_the_doctor_finds_a_taken_port_and_a_part_that_does_not_answer(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        taken = holder.getsockname()[1]
+        settings = Settings(state=tmp_path, chat_port=taken, vllm_urls=("http://127.0.0.1:9",))
+        findings = {finding.name: finding for finding in doctor.examine(settings, parts(settings))}
+    assert not findings["port of chat"].ok
+    assert "KIBAN_CHAT_PORT" in findings["port of chat"].mend
+    assert not findings["vllm"].ok

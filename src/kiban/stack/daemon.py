@@ -114,9 +114,10 @@ def memory(process: psutil.Process | None) -> int:
     if process is None:
         return 0
     try:
-        return sum(map(_share, [process, *process.children(recursive=True)]))
+        family = [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:
         return 0
+    return sum(map(_share, family))
 
 
 def _share(process: psutil.Process) -> int:
@@ -124,7 +125,11 @@ def _share(process: psutil.Process) -> int:
         rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
         return next(int(line.split()[1]) << 10 for line in rollup.splitlines() if line.startswith("Pss:"))
     except (OSError, StopIteration):
+        pass  # not ours to read, or just gone
+    try:
         return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0
 
 
 def last_lines(log: Path, lines: int = 8) -> str:
