@@ -23,7 +23,7 @@ from kiban.domain.text import Span
 from kiban.errors import MixedAudience, TooFewExamples
 
 FEWEST = 8  # questions; with fewer the weights would learn the words instead of the behaviour
-ABSTAINING_SHARE = 0.25
+ABSTAINING_SHARE = 0.3
 SHOWN = (2, 4)  # passages of one example, at least and at most
 NEGATIVES = 4  # hard negatives of one pair
 

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
+from datasets import Dataset, disable_progress_bars
 from peft import LoraConfig
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
+    PrinterCallback,
     Trainer,
     TrainerCallback,
     TrainerControl,
@@ -25,6 +26,7 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
+from transformers.utils.logging import disable_progress_bar
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
@@ -71,6 +73,8 @@ class TrlTrainer:
         checkpoints = out / f"checkpoints-{curriculum.sha256[:12]}"
         checkpoints.mkdir(parents=True, exist_ok=True)
         set_seed(self.seed)
+        disable_progress_bars()  # `progress` tells it all
+        disable_progress_bar()  # type: ignore[no-untyped-call]
         model, tokenizer = self._load_base()
         rows = Dataset.from_list([_row(example) for example in curriculum.examples])
         trainer = _CompletionTrainer(
@@ -81,7 +85,8 @@ class TrlTrainer:
             peft_config=self._lora(),
             callbacks=[_Reporter(progress, self.log)],
         )
-        _require_labels(trainer)
+        trainer.remove_callback(PrinterCallback)
+        _require_labels(trainer, len(rows))
         trainer.train(resume_from_checkpoint=any(checkpoints.glob("checkpoint-*")))
         return self._save(trainer, checkpoints, out)
 
@@ -127,7 +132,7 @@ class TrlTrainer:
             lr_scheduler_type="cosine",
             warmup_steps=0.1,
             max_grad_norm=1.0,
-            gradient_checkpointing=False,
+            activation_checkpointing=False,
             bf16=False,  # the base is loaded in its number format; the adapter stays in fp32
             use_cpu=on_cpu,
             seed=self.seed,
@@ -184,13 +189,15 @@ def _row(example: TrainingExample) -> dict[str, list[dict[str, str]]]:
     }
 
 
-def _require_labels(trainer: SFTTrainer) -> None:
-    """A row whose every label is masked trains nothing and says nothing: refuse it before the first step."""
-    rows = trainer.train_dataset
-    assert isinstance(rows, Dataset)
-    for number, labels in enumerate(rows["labels"]):
-        if all(label == IGNORED for label in labels):
-            raise NothingToLearn(f"Row {number}.", mend="check the chat template and the length limit")
+def _require_labels(trainer: SFTTrainer, rows: int) -> None:
+    """A row whose every label is masked trains nothing, and TRL drops it without a word: refuse it."""
+    prepared = trainer.train_dataset
+    assert isinstance(prepared, Dataset)
+    learnt = sum(any(label != IGNORED for label in labels) for labels in prepared["labels"])
+    if learnt < rows:
+        raise NothingToLearn(
+            f"{rows - learnt} of {rows} rows.", mend="check the chat template and the length limit"
+        )
 
 
 class _CompletionTrainer(SFTTrainer):
