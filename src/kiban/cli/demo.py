@@ -19,10 +19,11 @@ from kiban.settings import Settings, load
 
 EMPLOYEE, HR = "tanaka", "sato"  # of the bundled company: an ordinary employee, and one of the HR group
 QUESTIONS = (
-    (EMPLOYEE, "国内出張の宿泊費の上限はいくらですか。"),
-    (HR, "主任の等級手当はいくらですか。"),
-    (EMPLOYEE, "主任の等級手当はいくらですか。"),
-    (EMPLOYEE, "社員食堂の営業時間は何時から何時までですか。"),
+    (EMPLOYEE, "国内出張の宿泊費は1泊につきいくらまでですか。"),
+    (EMPLOYEE, "PPR-9087の校正周期は何か月ですか。"),
+    (HR, "2027年度の希望退職は何名を募りますか。"),
+    (EMPLOYEE, "2027年度の希望退職は何名を募りますか。"),
+    (EMPLOYEE, "社員食堂のカレーの値段はいくらですか。"),
 )
 
 
@@ -90,9 +91,8 @@ def _print_outcome(console: Console, candidate_id: str) -> None:
     verdict = house().evidence.verdict(candidate)
     print_verdict(verdict)
     release = house().releases.in_force()
-    console.print(
-        f"{_outcome_words(verdict)} Release in force: {release.id} ({release.adapter or 'base model'})."
-    )
+    weights = release.adapter or "base model"
+    console.print(f"{_outcome_words(verdict)} Release in force: {release.id} ({weights}).")
     console.print(f"Report: {house().evidence.report(candidate)}", soft_wrap=True)
 
 
@@ -118,9 +118,10 @@ def _print_where(console: Console, settings: Settings) -> None:
     where.add_row("MLflow", environment.mlflow_uri(settings))
     console.print(where, soft_wrap=True)
     body = '{"model":"kiban","messages":[{"role":"user","content":"' + QUESTIONS[0][1] + '"}]}'
+    bearer = f"$(.venv/bin/kiban token --as {EMPLOYEE})"
     console.print(
-        f'curl {chat}/v1/chat/completions -H "Authorization: Bearer $(.venv/bin/kiban token --as {EMPLOYEE})" '
-        f"-H 'Content-Type: application/json' -d '{body}'",
+        f"curl {chat}/v1/chat/completions -H 'Content-Type: application/json' "
+        f"-H \"Authorization: Bearer {bearer}\" -d '{body}'",
         soft_wrap=True,
         markup=False,
         highlight=False,

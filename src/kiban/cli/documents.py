@@ -42,14 +42,14 @@ def ask(
 
 
 def token(who: Person, hours: Annotated[float, typer.Option(help="How long it is good for.")] = 12) -> None:
-    """Issue a token for a person, for curl or the chat page. Works without an OIDC provider only."""
+    """Issue a token for a person, for curl or the chat page; for houses without an OIDC provider."""
     from kiban.wiring import house
 
     typer.echo(house().answers.token(who, hours))
 
 
 def stream_answer(question: str, who: str, *, quiet: bool = False) -> dict[str, Any]:
-    """Ask the chat service as any OpenAI client does, print what comes, and return what it says of its sources."""
+    """Ask the chat service as any OpenAI client does; print what comes, and return it with its sources."""
     from kiban.wiring import house
 
     settings, console = load(), Console()

@@ -34,6 +34,17 @@ class Documents:
             embedders=furniture.live_embedders(),
         )
 
+    def ingest(self, folder: Path | None) -> IngestReport:
+        """Do all of it in this process, without a flow."""
+        furniture = self._furniture
+        return absorb.run(
+            furniture.source(folder),
+            furniture.library,
+            furniture.parser,
+            furniture.tokenizer,
+            furniture.live_embedders(),
+        )
+
     def all(self) -> list[Document]:
         return self._furniture.library.documents()
 

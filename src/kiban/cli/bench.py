@@ -1,0 +1,74 @@
+"""`kiban bench`: measured side by side, as ratios, on the running stack."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from kiban.cli.output import Json, bars
+
+bench = typer.Typer(help="Measure.", invoke_without_command=True)
+
+
+@bench.callback()
+def ratios(context: typer.Context, as_json: Json = False) -> None:
+    """Without a subcommand: what our service, our flows and our idempotency cost, on the running stack."""
+    if context.invoked_subcommand:
+        return
+    from kiban.bench import ratios as sides
+    from kiban.wiring import house
+
+    documents = house().furniture.settings.documents
+    load = os.getloadavg()[0]
+    found = [
+        sides.first_text(house(), "tanaka"),
+        sides.unchanged(house(), documents),
+        sides.orchestration(house()),
+    ]
+    machine = {"cores": os.cpu_count(), "machine": platform.machine(), "load_at_start": load}
+    if as_json:
+        typer.echo(json.dumps({"ratios": [asdict(one) for one in found], **machine}, indent=1))
+        return
+    shown = Table("ratio", "median", "quartiles", "ours s", "other s", "rounds", title=f"load {load:.1f}")
+    for one in found:
+        quartiles = f"{one.low:.3f} to {one.high:.3f}"
+        shown.add_row(
+            one.name, f"{one.ratio:.3f}", quartiles, f"{one.ours:.3f}", f"{one.other:.3f}", str(one.rounds)
+        )
+    Console().print(shown)
+
+
+@bench.command()
+def retrieval(
+    folder: Annotated[Path, typer.Argument(help="corpus.jsonl, queries.jsonl, qrels.tsv")],
+    limit: Annotated[int | None, typer.Option(help="Ask at most so many questions, drawn by a seed.")] = None,
+    as_json: Json = False,
+) -> None:
+    """nDCG, recall, MRR and milliseconds of each lane, on any folder in BEIR layout."""
+    from kiban.bench import retrieval as finding
+    from kiban.wiring import house
+
+    furniture = house().furniture
+    with bars(quiet=as_json) as progress:
+        figures = finding.measure(
+            folder,
+            admin_dsn=furniture.roles.admin,
+            passwords=furniture.roles.passwords,
+            tokenizer=furniture.tokenizer,
+            embedder=furniture.embedder(furniture.base_embedder),
+            limit=limit,
+            exact_limit=furniture.settings.exact_lane_limit,
+            progress=progress,
+        )
+    if as_json:
+        typer.echo(json.dumps(asdict(figures), ensure_ascii=False, indent=1))
+    else:
+        Console().print(finding.table(figures), markup=False, highlight=False)
