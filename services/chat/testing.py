@@ -98,7 +98,9 @@ class MemoryHouse:
             history=history,
         )
 
-    async def stream(self, turns: Sequence[Turn], *, model: str, max_tokens: int) -> AsyncIterator[str]:
+    async def stream(
+        self, turns: Sequence[Turn], *, model: str, max_tokens: int, salt: str = ""
+    ) -> AsyncIterator[str]:
         self.listening += 1
         try:
             for piece in self.write(turns):

@@ -105,8 +105,14 @@ class SearchIndex(Protocol):
 class Generator(Protocol):
     """The model that writes."""
 
-    def stream(self, turns: Sequence[Turn], *, model: str, max_tokens: int) -> AsyncIterator[str]:
-        """Yield pieces of text, greedily decoded. Raises PartUnavailable."""
+    def stream(
+        self, turns: Sequence[Turn], *, model: str, max_tokens: int, salt: str = ""
+    ) -> AsyncIterator[str]:
+        """Yield pieces of text, greedily decoded. Raises PartUnavailable.
+
+        What was computed under one salt is not reused under another, so that nobody can tell by the
+        time to the first piece what people with other readers' documents have asked.
+        """
         ...
 
 

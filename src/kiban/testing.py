@@ -146,7 +146,9 @@ class ScriptedGenerator:
         self.piece = piece
         self.asked: list[tuple[tuple[Turn, ...], str]] = []
 
-    async def stream(self, turns: Sequence[Turn], *, model: str, max_tokens: int) -> AsyncIterator[str]:
+    async def stream(
+        self, turns: Sequence[Turn], *, model: str, max_tokens: int, salt: str = ""
+    ) -> AsyncIterator[str]:
         self.asked.append((tuple(turns), model))
         text = self.write(turns, model)
         for start in range(0, len(text), self.piece):

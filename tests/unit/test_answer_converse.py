@@ -17,7 +17,9 @@ class Scripted:
         self.max_tokens = 0
         self.closed = False
 
-    async def stream(self, turns: Sequence[Turn], *, model: str, max_tokens: int) -> AsyncIterator[str]:
+    async def stream(
+        self, turns: Sequence[Turn], *, model: str, max_tokens: int, salt: str = ""
+    ) -> AsyncIterator[str]:
         self.asked, self.max_tokens = turns, max_tokens
         try:
             for character in self.says:

@@ -23,11 +23,12 @@ async def converse(
     history: Sequence[Turn] = (),
     max_tokens: int = LONGEST_ANSWER,
     closed_book: bool = False,
+    salt: str = "",
 ) -> AsyncGenerator[str | Answer]:
     """Yield the text piece by piece, as soon as it is proven, and last the whole Answer.
 
     Without passages there is no evidence, so the model is not even asked; `closed_book` asks it all the
-    same, which only a judge wants. Raises PartUnavailable.
+    same, which only a judge wants. `salt` is the Generator's. Raises PartUnavailable.
     """
     if not passages and not closed_book:
         yield abstention(language(question))
@@ -37,7 +38,7 @@ async def converse(
     raw: list[str] = []
     shown: list[str] = []
     turns = render(question, passages, history)
-    pieces = generator.stream(turns, model=model, max_tokens=min(max_tokens, LONGEST_ANSWER))
+    pieces = generator.stream(turns, model=model, max_tokens=min(max_tokens, LONGEST_ANSWER), salt=salt)
     async with aclosing(pieces):  # type: ignore[type-var]
         async for piece in pieces:
             raw.append(piece)

@@ -42,13 +42,15 @@ class VllmGenerator:
         if session is not None:
             await session.close()
 
-    async def stream(self, turns: Sequence[Turn], *, model: str, max_tokens: int) -> AsyncIterator[str]:
+    async def stream(
+        self, turns: Sequence[Turn], *, model: str, max_tokens: int, salt: str = ""
+    ) -> AsyncIterator[str]:
         """Yield pieces of text. Closing the iterator closes the request, and vLLM stops writing.
 
         Raises UnknownModel if no server has this model, PartUnavailable if none answers or one stops
         half-way, PartError if a server refuses the request itself, e.g. for its length.
         """
-        body = _body(turns, model, max_tokens)
+        body = _body(turns, model, max_tokens, salt)
         first = next(self._turn) % len(self._urls)
         for left, url in enumerate((*self._urls[first:], *self._urls[:first]), start=1 - len(self._urls)):
             begun = False
@@ -71,7 +73,7 @@ class VllmGenerator:
             yield session
 
 
-def _body(turns: Sequence[Turn], model: str, max_tokens: int) -> dict[str, Any]:
+def _body(turns: Sequence[Turn], model: str, max_tokens: int, salt: str) -> dict[str, Any]:
     return {
         "model": model,
         "messages": [{"role": turn.role, "content": turn.text} for turn in turns],
@@ -79,6 +81,7 @@ def _body(turns: Sequence[Turn], model: str, max_tokens: int) -> dict[str, Any]:
         "temperature": 0.0,
         "seed": 0,
         "stream": True,
+        **({"cache_salt": salt} if salt else {}),
     }
 
 

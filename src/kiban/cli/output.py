@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import Annotated, Any
 
 import typer
@@ -71,7 +72,9 @@ def progress(*, quiet: bool) -> Iterator[None]:
     """Show the house's work as bars."""
     from kiban.wiring import house
 
-    with bars(quiet=quiet) as advance:
+    # Libraries print; what a program reads must be JSON alone.
+    aside = redirect_stdout(sys.stderr) if quiet else nullcontext()
+    with aside, bars(quiet=quiet) as advance:
         before, house().furniture.progress = house().furniture.progress, advance
         try:
             yield

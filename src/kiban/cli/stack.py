@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -20,10 +21,6 @@ from kiban.stack import doctor as doctors
 from kiban.stack import state, supervisor
 from kiban.stack.parts import parts
 from kiban.stack.supervisor import Part, PartStatus, State, Watch
-
-# What the house adds to `kiban status`, by title: documents by state, the release in force.
-Section = Callable[[Settings], Mapping[str, Any]]
-sections: dict[str, Section] = {}
 
 RemoveState = Annotated[bool, typer.Option("--remove-state", help="Then remove everything Kiban kept.")]
 
@@ -84,15 +81,32 @@ def status(as_json: Json = False) -> None:
     """Say of every part where it is, how it is, and where its log is. Exit code 1 if one is not well."""
     settings = load()
     found = supervisor.survey(parts(settings))
-    told = {title: section(settings) for title, section in sections.items()}
+    told = {"documents": _documents()} if all(s.ok for s in found if s.name == "postgres") else {}
     if as_json:
         print_json({"parts": [asdict(status) for status in found], **told})
     else:
         print_table(found)
-        for title, values in told.items():
-            Console().print(f"{title}: " + ", ".join(f"{name} {value}" for name, value in values.items()))
+        print_documents(told.get("documents", {}))
     if not all(status.ok for status in found):
         raise typer.Exit(1)
+
+
+def _documents() -> dict[str, Any]:
+    """Return how many documents are in each state, and why some failed."""
+    from kiban.wiring import house
+
+    documents = house().documents.all()
+    states = Counter(document.state.value for document in documents)
+    failed = {document.uri: document.reason for document in documents if document.reason}
+    return {**states, "why": failed}
+
+
+def print_documents(told: Mapping[str, Any]) -> None:
+    states = ", ".join(f"{count} {state}" for state, count in told.items() if state != "why")
+    console = Console()
+    console.print(f"Documents: {states or 'none'}.")
+    for uri, reason in told.get("why", {}).items():
+        console.print(f"  {uri}: {reason}", markup=False, highlight=False)
 
 
 def doctor(as_json: Json = False) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
+from hashlib import sha256
 from pathlib import Path
 
 from kiban.answer.converse import converse
@@ -12,10 +14,13 @@ from kiban.domain.access import Principal
 from kiban.domain.learning import Weights
 from kiban.domain.question import Answer, Passage, Turn
 from kiban.domain.release import Release
+from kiban.errors import UnknownModel
 from kiban.retrieve.search import find
 from kiban.stack.parts import parts
 from kiban.wiring.furniture import BASE_MODEL, Furniture
 from kiban.wiring.releases import Releases
+
+log = logging.getLogger(__name__)
 
 SHOWN = 4  # passages in a prompt
 
@@ -59,9 +64,20 @@ class Answers:
         """Yield text, and last the whole Answer."""
         release = await asyncio.to_thread(self._releases.in_force)
         passages = await asyncio.to_thread(self.find_with, release, question, who, SHOWN)
-        # Whoever stops listening stops the model, here and now.
-        async with aclosing(self.converse_with(release, question, passages, history=history)) as pieces:
-            async for piece in pieces:
+        salt = sha256("\0".join(sorted(who.groups)).encode()).hexdigest()[:16]
+        try:
+            # Whoever stops listening stops the model, here and now.
+            async with aclosing(
+                self.converse_with(release, question, passages, history=history, salt=salt)
+            ) as pieces:
+                async for piece in pieces:
+                    yield piece
+        except UnknownModel as error:
+            # A restarted server has forgotten the adapter; `tend` brings it back within minutes.
+            log.warning("answering with the base model: %s", error)
+            async for piece in self.converse_with(
+                self._releases.base, question, passages, history=history, salt=salt
+            ):
                 yield piece
 
     def converse_with(
@@ -72,6 +88,7 @@ class Answers:
         *,
         history: Sequence[Turn] = (),
         closed_book: bool = False,
+        salt: str = "",
     ) -> AsyncGenerator[str | Answer]:
         """Let the weights of a release write."""
         return converse(
@@ -82,6 +99,7 @@ class Answers:
             release_id=release.id,
             history=history,
             closed_book=closed_book,
+            salt=salt,
         )
 
     def document(self, document_id: int, who: Principal) -> list[Passage]:
