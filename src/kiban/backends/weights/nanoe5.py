@@ -55,6 +55,8 @@ class Header:
     positions: int
     types: int
     epsilon: float
+    begin: int
+    end: int
     pad: int
 
 
@@ -106,14 +108,16 @@ def _read(cursor: Cursor) -> tuple[Header, list[Entry]]:
         raise BadWeights("The file does not begin with E5S1.")
     cursor.take("II")  # magic, version
     hidden, layers, heads, intermediate, vocabulary, positions, types = cursor.take("7i")
-    epsilon, _block, pieces, _bos, _eos, pad, _unknown = cursor.take("f6i")
+    epsilon, _block, pieces, begin, end, pad, _unknown = cursor.take("f6i")
     text_bytes = cursor.take("Q")
     cursor.at += 4 * (pieces + 1) + 4 * pieces + text_bytes  # where each piece begins, scores, pieces
     _rules, rule_bytes = cursor.take("iI")
     cursor.at += rule_bytes
     entries = [_entry(cursor) for _ in range(cursor.take("i"))]
     epsilon = float(f"{epsilon:.6g}")  # float32 widened: 9.99…e-13
-    return Header(hidden, layers, heads, intermediate, vocabulary, positions, types, epsilon, pad), entries
+    return Header(
+        hidden, layers, heads, intermediate, vocabulary, positions, types, epsilon, begin, end, pad
+    ), entries
 
 
 def _entry(cursor: Cursor) -> Entry:
@@ -160,6 +164,8 @@ def _settings(header: Header, prompts: Mapping[str, str]) -> dict[str, Any]:
         "max_position_embeddings": header.positions,
         "type_vocab_size": header.types,
         "layer_norm_eps": header.epsilon,
+        "bos_token_id": header.begin,
+        "eos_token_id": header.end,
         "pad_token_id": header.pad,
     }
     tokenizer = {
