@@ -68,7 +68,8 @@ class SentenceTransformersTrainer:
         model = load(self.base, self.device, torch.float32)
         _freeze_words(model)
         self._fit(model, base, pairs, progress)
-        _save(_average(_weights(base), _weights(model), self.share), self.base, out)
+        _average(_transformer(base), _transformer(model), self.share)
+        _save(_transformer(model), self.base, out)
         return Weights.of(out)
 
     def _fit(
@@ -176,22 +177,18 @@ def _transformer(model: SentenceTransformer) -> PreTrainedModel:
     return transformer
 
 
-def _weights(model: SentenceTransformer) -> dict[str, torch.Tensor]:
-    return {name: value.cpu().contiguous() for name, value in _transformer(model).state_dict().items()}
+def _average(base: PreTrainedModel, tuned: PreTrainedModel, share: float) -> None:
+    """Move `tuned` to where `share` of the way from `base` is covered, in place."""
+    before = base.state_dict()
+    for name, value in tuned.state_dict().items():
+        if value.is_floating_point():
+            value.copy_(torch.lerp(before[name], value, share))
 
 
-def _average(
-    base: Mapping[str, torch.Tensor], tuned: Mapping[str, torch.Tensor], share: float
-) -> dict[str, torch.Tensor]:
-    return {
-        name: torch.lerp(value, tuned[name], share) if value.is_floating_point() else value
-        for name, value in base.items()
-    }
-
-
-def _save(weights: dict[str, torch.Tensor], base: Path, out: Path) -> None:
-    """Write `weights` beside everything else that the base's folder holds: prompts, tokenizer, pooling."""
+def _save(tuned: PreTrainedModel, base: Path, out: Path) -> None:
+    """Write the weights beside everything else that the base's folder holds: prompts, tokenizer, pooling."""
     shutil.copytree(base, out, ignore=_old_weights(base), dirs_exist_ok=True)
+    weights = {name: value.cpu().contiguous() for name, value in tuned.state_dict().items()}
     save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
 
 
