@@ -53,7 +53,9 @@ def kiban() -> None:
     from kiban.settings import load
     from kiban.stack import environment
 
-    os.environ.update(environment.clients(load()))  # before Prefect or MLflow is imported
+    settings = load()
+    (settings.state / "prefect").mkdir(parents=True, exist_ok=True)  # Prefect warns where it has no home
+    os.environ.update(environment.clients(settings))  # before Prefect or MLflow is imported
 
 
 def main() -> None:
