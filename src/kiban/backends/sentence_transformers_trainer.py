@@ -86,17 +86,15 @@ class SentenceTransformersTrainer:
             mini_batch_size=4 if self.device == "cpu" else 32,
             contrast_positives=False,
         )
-        model.model_card_data.generate_widget_examples = False
         with TemporaryDirectory() as folder:
-            trainer = SentenceTransformerTrainer(
+            trainer = _Trainer(
                 model=model,
                 args=self._arguments(folder, model.prompts),
                 train_dataset=Dataset.from_list(_rows(pairs, self.negatives)),
                 loss=loss,
                 callbacks=[_Watch(progress, self.log)],
             )
-            for chatty in (PrinterCallback, trainer.model_card_callback_class):
-                trainer.remove_callback(chatty)
+            trainer.remove_callback(PrinterCallback)
             trainer.train()
 
     def _arguments(
@@ -123,6 +121,13 @@ class SentenceTransformersTrainer:
             report_to="none",
             disable_tqdm=True,
         )
+
+
+class _Trainer(SentenceTransformerTrainer):
+    """The trainer without its model card, which would embed examples to show: the house writes its own."""
+
+    def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
+        pass
 
 
 class _Watch(TrainerCallback):
@@ -179,10 +184,10 @@ def _transformer(model: SentenceTransformer) -> PreTrainedModel:
 
 def _average(base: PreTrainedModel, tuned: PreTrainedModel, share: float) -> None:
     """Move `tuned` to where `share` of the way from `base` is covered, in place."""
-    before = base.state_dict()
-    for name, value in tuned.state_dict().items():
-        if value.is_floating_point():
-            value.copy_(torch.lerp(before[name], value, share))
+    with torch.no_grad():
+        for before, after in zip(base.parameters(), tuned.parameters(), strict=True):
+            if after.requires_grad:
+                after.lerp_(before, 1 - share)
 
 
 def _save(tuned: PreTrainedModel, base: Path, out: Path) -> None:

