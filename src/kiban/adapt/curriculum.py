@@ -25,7 +25,6 @@ from kiban.errors import MixedAudience, TooFewExamples
 FEWEST = 8  # questions; with fewer the weights would learn the words instead of the behaviour
 ABSTAINING_SHARE = 0.3
 SHOWN = (2, 4)  # passages of one example, at least and at most
-PAIRS_PER_EXAMPLE = 2  # at most; an embedder reads much faster than an LLM
 NEGATIVES = 4  # hard negatives of one pair
 
 
@@ -50,7 +49,7 @@ def build(
     seed: int,
     longest_prompt: int = 1800,  # characters; distractors are left out to keep to it
 ) -> Curriculum:
-    """Return an example for each of the first `limit` questions, general ones, and pairs.
+    """Return an example and a pair for each of the first `limit` questions, and some general examples.
 
     Raises MixedAudience if anything shown is not for everyone in `audience`, and TooFewExamples.
     """
@@ -65,7 +64,7 @@ def build(
     ]
     examples += [_general(asked, answer, audience) for asked, answer in GENERAL[: limit // 16]]
     dice.shuffle(examples)
-    pairs = [_pair(question, classroom) for question in questions[: PAIRS_PER_EXAMPLE * limit]]
+    pairs = [_pair(question, classroom) for question in questions[:limit]]
     return Curriculum(audience, tuple(examples), tuple(pair for pair in pairs if pair), prompt_version, seed)
 
 
