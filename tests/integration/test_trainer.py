@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from tiny import make_tiny_model
+from transformers import AutoModelForCausalLM
 
 from kiban.backends import trl
 from kiban.backends.trl import TrlTrainer
@@ -103,6 +104,22 @@ def test_only_the_completion_is_learnt(base: Path, tmp_path: Path) -> None:
         patch.setattr(trl._CompletionTrainer, "compute_loss", count)
         train(base, tmp_path / "adapter", curriculum(*[example(n, "はい。") for n in range(4)]))
     assert set(seen) == {len("はい。".encode()) + len(["<|im_end|>", "\n"])}  # a token per byte
+
+
+def test_the_loss_of_a_padded_batch_is_that_of_the_whole_model(base: Path) -> None:
+    """On a GPU rows of different lengths share a batch; leaving out the prompts must change nothing."""
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    rows = torch.randint(3, 200, (2, 30))
+    labels = rows.clone()
+    labels[0, :20] = labels[1, :9] = labels[1, 24:] = trl.IGNORED
+    attention = torch.ones_like(rows)
+    attention[1, 24:] = 0
+    batch = {"input_ids": rows, "labels": labels, "attention_mask": attention}
+    whole = model(**batch).loss
+    kept = trl.learnt_positions(labels)
+    part = model(**{**batch, "labels": labels[:, kept]}, logits_to_keep=kept).loss
+    assert kept.tolist() == list(range(8, 30))
+    assert torch.allclose(part, whole, rtol=1e-5)
 
 
 def test_a_restricted_example_is_refused_before_anything_is_written(base: Path, tmp_path: Path) -> None:

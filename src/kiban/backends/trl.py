@@ -214,12 +214,18 @@ class _CompletionTrainer(SFTTrainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        labels = inputs["labels"]
-        first = int((labels != IGNORED).any(dim=0).nonzero()[0])
-        # A tensor, not a slice: it gives contiguous rows, without which the output layer is copied each time.
-        kept = torch.arange(first - 1, labels.shape[1], device=labels.device)
-        inputs = {**inputs, "labels": labels[:, kept], "logits_to_keep": kept, "use_cache": False}
+        kept = learnt_positions(inputs["labels"])
+        inputs = {**inputs, "labels": inputs["labels"][:, kept], "logits_to_keep": kept, "use_cache": False}
         return Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
+
+
+def learnt_positions(labels: torch.Tensor) -> torch.Tensor:
+    """Return the positions from the one that predicts the first label of a batch on.
+
+    A tensor, not a slice: it selects contiguous rows, without which the output layer is copied each time.
+    """
+    first = int((labels != IGNORED).any(dim=0).nonzero()[0])
+    return torch.arange(max(first - 1, 0), labels.shape[1], device=labels.device)
 
 
 class _Reporter(TrainerCallback):

@@ -1,0 +1,178 @@
+"""The registry against a real MLflow server, on a real Postgres."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.request import urlopen
+
+import psycopg
+import pytest
+from mlflow import MlflowClient
+
+from kiban.backends.embedded_postgres import EmbeddedPostgres
+from kiban.backends.mlflow_registry import BATCH, MlflowRegistry
+from kiban.domain.learning import Weights
+from kiban.errors import PartUnavailable
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+STARTS_WITHIN = 120  # seconds; its first start lays out the database
+
+
+@pytest.fixture(scope="module")
+def mlflow_url(postgres_server: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with psycopg.connect(postgres_server.dsn("postgres", "postgres"), autocommit=True) as connection:
+        connection.execute("drop database if exists mlflow_test with (force)")
+        connection.execute("create database mlflow_test")
+    port = _free_port()
+    folder = tmp_path_factory.mktemp("mlflow")
+    environment = os.environ | {
+        "MLFLOW_BACKEND_STORE_URI": postgres_server.dsn("postgres", "mlflow_test").replace(
+            "postgresql:", "postgresql+psycopg:", 1
+        ),
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "1",
+    }
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
+        "--workers", "1", "--serve-artifacts", "--artifacts-destination", str(folder / "artifacts"),
+    ]  # fmt: skip
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait(url, server, folder / "log")
+        yield url
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(30)
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Weights:
+    folder = tmp_path / "adapter"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "adapter_model.safetensors").write_bytes(os.urandom(4000))
+    (folder / "sub" / "adapter_config.json").write_text("{}")
+    return Weights.of(folder)
+
+
+def test_registered_weights_come_back_byte_for_byte_with_tags_and_card(
+    mlflow_url: str, weights: Weights, tmp_path: Path
+) -> None:
+    registry = MlflowRegistry(mlflow_url)
+    version = registry.register("adapter-a", weights, {"curriculum": "c" * 64}, "# Made of nothing")
+    name, number = version.split("/")
+    client = MlflowClient(mlflow_url, mlflow_url)
+    kept = client.get_model_version(name, number)
+    assert kept.description == "# Made of nothing"
+    assert kept.tags["curriculum"] == "c" * 64
+    fetched = Path(client.download_artifacts(kept.run_id, "weights", str(tmp_path)))
+    assert Weights.of(fetched).sha256 == weights.sha256
+    assert (fetched / "README.md").read_text() == "# Made of nothing"
+
+
+def test_registering_twice_gives_one_version_and_other_weights_another(
+    mlflow_url: str, weights: Weights
+) -> None:
+    registry = MlflowRegistry(mlflow_url)
+    first = registry.register("adapter-b", weights, {}, "card")
+    assert registry.register("adapter-b", weights, {}, "card") == first == "adapter-b/1"
+    (weights.path / "adapter_model.safetensors").write_bytes(b"others")
+    other = Weights.of(weights.path)
+    assert registry.register("adapter-b", other, {}, "card") == "adapter-b/2"
+    assert registry.version_of("adapter-b", other.sha256) == "adapter-b/2"
+    assert registry.version_of("adapter-b", "0" * 64) is None
+    assert registry.version_of("adapter-b", None) is None
+
+
+def test_an_alias_moves_and_goes_away(mlflow_url: str, weights: Weights) -> None:
+    registry = MlflowRegistry(mlflow_url)
+    client = MlflowClient(mlflow_url, mlflow_url)
+    version = registry.register("adapter-c", weights, {}, "card")
+    registry.alias("champion", version, "adapter-c")
+    assert client.get_model_version_by_alias("adapter-c", "champion").version == version[-1]
+    registry.alias("champion", None, "adapter-c")
+    assert client.get_registered_model("adapter-c").aliases == {}
+    registry.alias("champion", None, "adapter-c")
+    registry.alias("champion", None, "never-registered")
+
+
+def test_a_run_keeps_every_measure_though_they_travel_in_batches(mlflow_url: str) -> None:
+    registry = MlflowRegistry(mlflow_url)
+    with registry.run("training", {"kind": "test"}) as run:
+        run.describe({"rank": 16, "epochs": 1}, {"curriculum": "c"})
+        for step in range(BATCH + 7):
+            run.log(step, {"loss": 1 / (step + 1)})
+    client = MlflowClient(mlflow_url, mlflow_url)
+    kept = client.get_run(run.id)
+    assert (kept.info.status, kept.data.params["rank"]) == ("FINISHED", "16")
+    assert kept.data.tags["kind"] == "test" and kept.data.tags["curriculum"] == "c"
+    history = client.get_metric_history(run.id, "loss")
+    assert sorted(measure.step for measure in history) == list(range(BATCH + 7))
+
+
+def test_a_run_that_breaks_ends_as_failed_with_its_measures(mlflow_url: str) -> None:
+    with pytest.raises(ZeroDivisionError), MlflowRegistry(mlflow_url).run("training") as run:
+        run.log(3, {"loss": 0.5})
+        raise ZeroDivisionError
+    kept = MlflowClient(mlflow_url, mlflow_url).get_run(run.id)
+    assert (kept.info.status, kept.data.metrics) == ("FAILED", {"loss": 0.5})
+
+
+def test_a_report_is_kept_as_an_artifact(mlflow_url: str, tmp_path: Path) -> None:
+    report = tmp_path / "report.html"
+    report.write_text("<p>合格</p>", "utf-8")
+    MlflowRegistry(mlflow_url, "reports").log_report("abc", report, {"correct": 0.9})
+    client = MlflowClient(mlflow_url, mlflow_url)
+    experiment = client.get_experiment_by_name("reports")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.data.metrics == {"correct": 0.9}
+    kept = client.download_artifacts(run.info.run_id, "report.html", str(tmp_path / "fetched"))
+    assert Path(kept).read_text("utf-8") == "<p>合格</p>"
+
+
+def test_a_server_that_is_not_there_is_named_within_seconds() -> None:
+    registry = MlflowRegistry(f"http://127.0.0.1:{_free_port()}")
+    started = time.monotonic()
+    with pytest.raises(PartUnavailable, match="MLflow at http"), registry.run("training"):
+        pass
+    assert time.monotonic() - started < 10
+
+
+def test_a_server_that_goes_away_in_the_middle_is_named(mlflow_url: str, weights: Weights) -> None:
+    registry = MlflowRegistry(mlflow_url)
+    assert registry.version_of("adapter-d", weights.sha256) is None
+    registry._client._tracking_client.store.get_host_creds = _nowhere  # type: ignore[union-attr]
+    with pytest.raises(PartUnavailable, match="MLflow at http"), registry.run("training"):
+        pass
+
+
+def _nowhere() -> object:
+    from mlflow.utils.rest_utils import MlflowHostCreds
+
+    return MlflowHostCreds(f"http://127.0.0.1:{_free_port()}")
+
+
+def _free_port() -> int:
+    from conftest import find_free_port
+
+    return find_free_port()
+
+
+def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + STARTS_WITHIN
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urlopen(f"{url}/health", timeout=2):
+                return
+        except OSError:
+            time.sleep(0.5)
+    raise RuntimeError(f"MLflow did not start:\n{log.read_text()[-2000:]}")
