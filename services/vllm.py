@@ -21,7 +21,8 @@ def gpu(settings: Settings) -> bool:
 
 def flags(rank: int, *, gpu: bool) -> list[str]:
     """Return vLLM's flags. Adapters are loaded while it runs: two in one batch, eight kept in memory."""
-    shared = ["--gpu-memory-utilization", "0.5"] if gpu else []  # training needs the other half
+    on_gpu = ["--gpu-memory-utilization", "0.5"]  # training needs the other half
+    on_cpu = ["--worker-extension-cls", "services.vllm_lora.LoraByAdapter"]  # eight times as fast
     return [
         "--served-model-name", BASE,
         "--max-model-len", str(CONTEXT),
@@ -30,7 +31,7 @@ def flags(rank: int, *, gpu: bool) -> list[str]:
         "--max-lora-rank", str(rank),
         "--max-loras", "2",
         "--max-cpu-loras", "8",
-        *shared,
+        *(on_gpu if gpu else on_cpu),
     ]  # fmt: skip
 
 
@@ -48,7 +49,11 @@ def command(settings: Settings) -> list[str]:
 def variables(settings: Settings) -> dict[str, str]:
     """Return vLLM's environment. It never fetches, and compiles nothing: on the CPU, Dynamo would serve
     only the first request for log-probabilities, which it would delay by 17 s and fail without a compiler."""
-    cpu = {"VLLM_CPU_KVCACHE_SPACE": "1", "TORCHDYNAMO_DISABLE": "1"}  # GiB
+    cpu = {
+        "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
+        "TORCHDYNAMO_DISABLE": "1",
+        "PYTHONPATH": str(ROOT),  # services.vllm_lora
+    }
     return {
         **environment.QUIET,
         **environment.caches(settings.state),
