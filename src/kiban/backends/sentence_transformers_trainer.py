@@ -43,8 +43,9 @@ class SentenceTransformersTrainer:
     Two guards, because plain contrastive training on a few hundred pairs often hurts: the frozen base
     strikes out negatives that it finds closer than the answer (GISTEmbed, arXiv 2402.16829), and the result
     is averaged with the base (LM-Cocktail, arXiv 2311.13534). Word embeddings, most of the weights, stay.
-    In a sweep of this recipe, 64 questions to pages of a Japanese manual moved nDCG@10 of multilingual-e5-small on
-    its other pages by +3.4 ± 0.9 points, and on two encyclopedias by -0.2 ± 0.4 and -0.3 ± 0.2.
+    In a sweep of this recipe, 64 questions to pages of a Japanese manual moved nDCG@10 of
+    multilingual-e5-small on its other pages by +3.4 ± 0.9 points, and on two encyclopedias by -0.2 ± 0.4
+    and -0.3 ± 0.2.
     Equal inputs on an equal machine give equal weights.
     """
 

@@ -4,6 +4,7 @@ wait for what `kiban adapt` needs."""
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from importlib import import_module
@@ -60,6 +61,8 @@ def kiban() -> None:
 
 def main() -> None:
     """Run one command. A KibanError ends it with a message that names the mend, and exit code 1."""
+    logging.captureWarnings(True)  # deprecations inside libraries are for developers, who run the tests
+    logging.getLogger("py.warnings").addHandler(logging.NullHandler())
     try:
         app()
     except KibanError as error:

@@ -75,10 +75,8 @@ def _print_documents(console: Console) -> None:
 
     documents = house().documents.all()
     ready = [document for document in documents if document.state is DocumentState.READY]
-    readers = {", ".join(sorted(document.audience.groups)) or "nobody" for document in ready}
-    console.print(
-        f"{len(ready)} documents ready, for {len(readers)} audiences: {'; '.join(sorted(readers))}."
-    )
+    audiences = {document.audience for document in ready}
+    console.print(f"{len(ready)} documents ready, for {len(audiences)} different audiences.")
     for document in documents:
         if document.state is DocumentState.FAILED:
             console.print(f"  failed: {document.uri}: {document.reason}", markup=False)

@@ -41,6 +41,7 @@ def clients(settings: Settings) -> dict[str, str]:
         "PREFECT_HOME": str(settings.state / "prefect"),
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",  # the rest is in Prefect's own pages
         "MLFLOW_TRACKING_URI": mlflow_uri(settings),
+        "MLFLOW_LOGGING_LEVEL": "WARNING",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "HF_HUB_OFFLINE": "0" if settings.allow_hub else "1",
     }

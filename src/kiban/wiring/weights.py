@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 # what not everyone may read away from the trainers.
 OUTSIDER = Principal("curriculum", frozenset())
 SEED = 20261122
+PER_DOCUMENT = 4  # questions; more of one document say little more
 HELD_OUT_SHARE = 0.4  # of documents
 
 
@@ -38,7 +39,11 @@ class WeightsMaking:
         furniture = self._furniture
         documents = furniture.index.documents(OUTSIDER)
         asked, sieve = questions.make_questions(
-            furniture.index.browse(OUTSIDER), documents, write=writers.from_templates, find=self._find
+            furniture.index.browse(OUTSIDER),
+            documents,
+            write=writers.from_templates,
+            find=self._find,
+            per_document=PER_DOCUMENT,
         )
         log.info("questions: %s", sieve)
         learnt, held_out = questions.split(asked, HELD_OUT_SHARE, SEED)
