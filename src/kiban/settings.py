@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     )
     epochs: int = Field(1, ge=1, le=10, description="Passes over the curriculum")
     training_questions: int = Field(64, ge=8, description="Questions to learn from, at most")
-    judging_questions: int = Field(40, ge=8, description="Held-out questions to judge with, at most")
+    judging_questions: int = Field(80, ge=8, description="Held-out questions to judge with, at most")
 
     @classmethod
     def settings_customise_sources(

@@ -7,7 +7,7 @@ base+RAG on answerable questions. One has to be better; a primary that is signif
 where they do, and time per answer. Every guard has to be *shown* to hold; one that the sample cannot decide
 makes the verdict "cannot tell", which deploys nothing and names how many questions would decide.
 
-The margins are declared here, before any candidate is seen. They are wide, so that 40 questions, the default,
+The margins are declared here, before any candidate is seen. They are wide, so that 80 questions, the default,
 can pass a candidate that learnt to quote and to abstain. A house that wants to see small losses tightens them
 and asks more: 5 points need about 370 answerable questions (6.18·p / margin², where the arms differ on
 p = 15 % of the questions).
