@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from rich.console import Console
 from rich.rule import Rule
-from rich.table import Table
 
 from kiban.cli.documents import stream_answer
 from kiban.cli.learning import print_verdict
@@ -109,12 +108,13 @@ def _print_where(console: Console, settings: Settings) -> None:
     from kiban.wiring import house
 
     chat = f"http://{settings.host}:{settings.chat_port}"
-    where = Table(show_header=False, box=None)
-    for who in (EMPLOYEE, HR):
-        where.add_row(f"Chat page as {who}", f"{chat}/#token={house().answers.token(who)}")
-    where.add_row("Prefect", environment.prefect_api(settings).removesuffix("/api"))
-    where.add_row("MLflow", environment.mlflow_uri(settings))
-    console.print(where, soft_wrap=True)
+    where = {
+        **{f"Chat page as {who}": f"{chat}/#token={house().answers.token(who)}" for who in (EMPLOYEE, HR)},
+        "Prefect": environment.prefect_api(settings).removesuffix("/api"),
+        "MLflow": environment.mlflow_uri(settings),
+    }
+    for name, url in where.items():
+        console.print(f"{name}: {url}", soft_wrap=True, markup=False, highlight=False)
     body = '{"model":"kiban","messages":[{"role":"user","content":"' + QUESTIONS[0][1] + '"}]}'
     bearer = f"$(.venv/bin/kiban token --as {EMPLOYEE})"
     console.print(
