@@ -7,9 +7,11 @@ from prefect import serve
 from flows.adapt import adapt, judge
 from flows.ingest import ingest
 from flows.tend import tend
+from flows.zombies import crash_the_silent
 
 
 def main() -> None:
+    crash_the_silent()
     serve(
         ingest.to_deployment("hourly", cron="0 * * * *", concurrency_limit=1),
         adapt.to_deployment("weekly", cron="0 2 * * 0", concurrency_limit=1),

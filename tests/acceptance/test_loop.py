@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import openai
 import psutil
 import pytest
@@ -45,6 +46,12 @@ def test_every_part_is_up_and_says_where_its_log_is(stack: Stack) -> None:
     assert set(parts) == {"postgres", "prefect", "mlflow", "vllm", "chat", "flows"}
     assert all(part["ok"] for part in parts.values()), parts
     assert all(Path(part["log"]).exists() for part in parts.values())
+
+
+def test_a_run_that_dies_will_be_noticed(stack: Stack) -> None:
+    api = f"http://127.0.0.1:{stack.environment['KIBAN_PREFECT_PORT']}/api/automations/filter"
+    names = [automation["name"] for automation in httpx.post(api, json={}).json()]
+    assert names.count("Kiban: runs that died are crashed") == 1
 
 
 def test_ingest_stores_what_can_be_read_and_names_what_cannot(stack: Stack) -> None:
