@@ -6,6 +6,7 @@ The tests build on one another, as the stages of the loop do; each asserts its o
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,16 +29,19 @@ LEARNT = "travel.md"
 
 
 @pytest.fixture(scope="module")
-def house(stack: Stack) -> House:
+def house(stack: Stack) -> Iterator[House]:
     """Give the same house in this process, to plant what no honest run would produce."""
     given = {name.removeprefix("KIBAN_").lower(): value for name, value in stack.environment.items()}
-    return House(Settings.model_validate(given))
+    opened = House(Settings.model_validate(given))
+    yield opened
+    opened.close()
 
 
 def ask(stack: Stack, person: str, question: str) -> dict[str, Any]:
-    answer = stack.client(person).chat.completions.create(
-        model="kiban", messages=[{"role": "user", "content": question}]
-    )
+    with stack.client(person) as client:
+        answer = client.chat.completions.create(
+            model="kiban", messages=[{"role": "user", "content": question}]
+        )
     return {"text": answer.choices[0].message.content, **(answer.model_extra or {})["kiban"]}
 
 
@@ -77,15 +81,13 @@ def test_every_citation_is_verbatim(stack: Stack) -> None:
 
 
 def test_a_client_streams_and_a_stranger_is_refused(stack: Stack) -> None:
-    stream = stack.client("alice").chat.completions.create(
-        model="kiban", messages=[{"role": "user", "content": "How many seats has the canteen?"}], stream=True
-    )
-    events = list(stream)
+    asked: Any = [{"role": "user", "content": "How many seats has the canteen?"}]
+    with stack.client("alice") as client:
+        events = list(client.chat.completions.create(model="kiban", messages=asked, stream=True))
+        with pytest.raises(openai.AuthenticationError):
+            client.with_options(api_key="nobody").models.list()
     assert "".join(event.choices[0].delta.content or "" for event in events if event.choices).strip()
     assert events[-1].model_extra and events[-1].model_extra["kiban"]["release"]
-    stranger = stack.client("alice").with_options(api_key="nobody")
-    with pytest.raises(openai.AuthenticationError):
-        stranger.models.list()
 
 
 def test_documents_become_weights_with_lineage(stack: Stack) -> None:

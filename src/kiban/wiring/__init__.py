@@ -30,6 +30,10 @@ class House:
         self.weights = WeightsMaking(self.furniture, self.releases, self.answers)
         self.evidence = Evidence(self.furniture, self.releases, self.answers)
 
+    def close(self) -> None:
+        """Close what was opened; nothing works afterwards."""
+        self.furniture.close()
+
 
 @lru_cache
 def house() -> House:

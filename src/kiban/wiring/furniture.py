@@ -45,6 +45,12 @@ class Furniture:
         self.progress: Progress = lambda done, total, what: log.info("%s %d/%d", what, done, total)
         self._loaded: dict[str, SentenceTransformersEmbedder] = {}
 
+    def close(self) -> None:
+        """Close the connections and processes that were opened."""
+        for name in ("postgres", "parser", "adapters"):
+            if name in self.__dict__:
+                self.__dict__[name].close()
+
     def stage(self, name: str) -> Progress:
         """Return progress under one name, whatever is reported as being done."""
         return lambda done, total, what: self.progress(done, total, name)
