@@ -150,6 +150,11 @@ def test_every_citation_is_verbatim_whatever_the_model_writes(
         assert shown[citation.number - 1] is citation.passage
 
 
+def test_a_line_may_break_between_a_half_width_letter_and_its_mark() -> None:
+    verified = verify("『1ガ11』[1]", [passage("①ｶ\nﾞ①①①①")])
+    assert [citation.quote for citation in verified.citations] == ["①ｶ\nﾞ①①"]
+
+
 @given(st.text(alphabet="あア亜ｶﾞﾊﾟＡ１①㈱ﬁ　\n", min_size=8, max_size=40), st.data())
 def test_any_quotation_that_is_verbatim_up_to_width_and_space_is_accepted(
     text: str, data: st.DataObject
@@ -158,8 +163,9 @@ def test_any_quotation_that_is_verbatim_up_to_width_and_space_is_accepted(
     end = data.draw(st.integers(start + 1, len(text)))
     words = "".join(normal_form(text[start:end]).text.split())
     verified = verify(f"『{words}』[1]", [passage(text)])
-    whole_pieces = words in "".join(normal_form(text).text.split())  # a cut may separate ﾊ from ﾟ
-    if len(words) >= 4 and whole_pieces:
+    bare = normal_form("".join(words.split())).text
+    whole_pieces = bare in normal_form("".join(text.split())).text  # a cut may separate ﾊ from ﾟ
+    if len(bare) >= 4 and whole_pieces:
         assert [citation.number for citation in verified.citations] == [1]
 
 

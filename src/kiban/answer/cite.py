@@ -157,25 +157,25 @@ class _Source:
 
     def find(self, wanted: str) -> Span | None:
         """Return where in the passage's original text `wanted`, in comparable form, stands."""
-        comparable, positions = self._comparable
-        start = comparable.find(wanted)
+        start = self._bare.text.find(wanted)
         if start < 0:
             return None
-        last = start + len(wanted) - 1
-        return self._normal.original(Span(positions[start], positions[last] + 1))
+        bare = self._bare.original(Span(start, start + len(wanted)))
+        return Span(self._positions[bare.start], self._positions[bare.end - 1] + 1)
 
     @cached_property
-    def _normal(self) -> NormalForm:
-        return normal_form(self.passage.original)
+    def _positions(self) -> list[int]:
+        """Return where in the original the characters stand that are not spaces."""
+        return [at for at, character in enumerate(self.passage.original) if not character.isspace()]
 
     @cached_property
-    def _comparable(self) -> tuple[str, list[int]]:
-        kept = [(c, at) for at, c in enumerate(self._normal.text) if not c.isspace()]
-        return "".join(c for c, _ in kept), [at for _, at in kept]
+    def _bare(self) -> NormalForm:
+        # Spaces go first: a line may break between a half-width ｶ and its ﾞ.
+        return normal_form("".join(self.passage.original[at] for at in self._positions))
 
 
 def _comparable(words: str) -> str:
-    return "".join(unicodedata.normalize("NFKC", words).split())
+    return unicodedata.normalize("NFKC", "".join(words.split()))
 
 
 def _without_numbers(words: str) -> str:
