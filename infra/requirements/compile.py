@@ -1,4 +1,6 @@
-"""Compile the hashed requirement files: `python infra/requirements/compile.py [--find-links DIR]`.
+"""Compile the hashed requirement files: `python infra/requirements/compile.py [--upgrade] [--find-links DIR]`.
+
+Pins that still fit stay as they are, unless --upgrade is given.
 
 One file per environment, and torch apart: torch-cpu.txt is the CPU build (from find-links or an extra
 index), torch-cuda.txt the ordinary one with the CUDA libraries it needs. Setup takes the first where
@@ -10,6 +12,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -20,8 +24,16 @@ TORCH_CPU = """torch==2.13.0+cpu \\
 HEADER = "# Written by compile.py from {source}; install with --no-deps --require-hashes.\n"
 
 
-def resolve(source: str, *options: str) -> list[str]:
-    """Return one block of text (pin and hashes) per package."""
+def resolve(source: str, known: Sequence[str], *options: str) -> list[str]:
+    """Return one block of text (pin and hashes) per package, near the pins of the `known` files."""
+    with tempfile.TemporaryDirectory() as folder:
+        pins = Path(folder, "pins.txt")
+        if "--upgrade" not in sys.argv:
+            pins.write_text("\n".join((HERE / name).read_text() for name in known if (HERE / name).exists()))
+        return _compiled(source, pins, options)
+
+
+def _compiled(source: str, pins: Path, options: Sequence[str]) -> list[str]:
     command = [
         "uv",
         "pip",
@@ -34,10 +46,13 @@ def resolve(source: str, *options: str) -> list[str]:
         "3.11",
         "--python-platform",
         "x86_64-manylinux_2_28",
+        "--output-file",
+        str(pins),
         *options,
         source,
     ]
-    text = subprocess.run(command, cwd=HERE, check=True, capture_output=True, text=True).stdout
+    subprocess.run(command, cwd=HERE, check=True, stdout=subprocess.DEVNULL)
+    text = pins.read_text()
     return [block for block in re.split(r"\n(?=\S)", text.strip()) if block]
 
 
@@ -47,15 +62,17 @@ def write(name: str, source: str, blocks: list[str]) -> None:
 
 
 def main() -> None:
-    control = resolve("control.in")
+    options = [option for option in sys.argv[1:] if option != "--upgrade"]
+    control = resolve("control.in", ("control.txt", "torch-cuda.txt"))
     names = {block.split("==")[0] for block in control}
     write("control.txt", "control.in", [b for b in control if not TORCH_ONLY.match(b)])
     write("torch-cpu.txt", "control.in", [TORCH_CPU])
     write("torch-cuda.txt", "control.in", [b for b in control if TORCH_ONLY.match(b)])
-    write("test.txt", "test.in", [b for b in resolve("test.in") if b.split("==")[0] not in names])
-    serve = resolve("serve.in", "--override", "serve-overrides.txt", *sys.argv[1:])
+    test = resolve("test.in", ("control.txt", "torch-cuda.txt", "test.txt"))
+    write("test.txt", "test.in", [b for b in test if b.split("==")[0] not in names])
+    serve = resolve("serve.in", ("serve.txt",), "--override", "serve-overrides.txt", *options)
     write("serve.txt", "serve.in", [b for b in serve if not b.startswith("torch==")])
-    write("serve-gpu.txt", "serve-gpu.in", resolve("serve-gpu.in"))
+    write("serve-gpu.txt", "serve-gpu.in", resolve("serve-gpu.in", ("serve-gpu.txt",)))
 
 
 if __name__ == "__main__":
