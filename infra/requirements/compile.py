@@ -1,4 +1,4 @@
-"""Compile the hashed requirement files: `python infra/requirements/compile.py [--upgrade] [--find-links DIR]`.
+"""Compile the hashed requirement files: `python compile.py [--upgrade] [--find-links DIR]`.
 
 Pins that still fit stay as they are, unless --upgrade is given.
 

@@ -7,7 +7,12 @@ KibanError
 │   │   └── UnknownModel           answers, but does not serve the model we asked for
 │   ├── PartRefused              cannot start on this machine
 │   └── UnsafeRole               Postgres would not enforce permissions
+├── SourceError                a place documents come from
+│   ├── SourceRefused            it does not let us in, or is not there, as configured
+│   ├── UnsafeAddress            an address we must not connect to
+│   └── TooManyGone              so much would be deleted that a person has to say so
 ├── DocumentError              one document, recorded as failed; the rest goes on
+│   ├── GoneMeanwhile            listed, but gone when it was to be fetched
 │   ├── UnsupportedFormat
 │   ├── BrokenFile
 │   ├── EncryptedFile
@@ -65,8 +70,28 @@ class UnsafeRole(PartError):
     """Postgres would not enforce permissions for the role that reads."""
 
 
+class SourceError(KibanError):
+    """A source of documents is in trouble."""
+
+
+class SourceRefused(SourceError):
+    """The source does not let us in as configured."""
+
+
+class UnsafeAddress(SourceError):
+    """This address must not be connected to."""
+
+
+class TooManyGone(SourceError):
+    """The source has lost so much at once that nothing was deleted."""
+
+
 class DocumentError(KibanError):
     """This document could not be read."""
+
+
+class GoneMeanwhile(DocumentError):
+    """The document was listed, but was gone when it was to be fetched."""
 
 
 class UnsupportedFormat(DocumentError):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from kiban.domain.access import Principal
-from kiban.domain.document import Arrival, Document, ParsedDocument, SourceFile
+from kiban.domain.document import Arrival, Document, Listed, Listing, ParsedDocument, SourceFile
 from kiban.domain.learning import Curriculum, TrainingPair, Weights
 from kiban.domain.question import Passage, Turn
 from kiban.domain.release import Action, LedgerEntry, Release
@@ -24,6 +24,29 @@ class Source(Protocol):
 
     def files(self) -> Iterator[SourceFile]:
         """List what the source holds now, with readers resolved."""
+        ...
+
+    def memberships(self) -> Mapping[str, frozenset[str]]:
+        """Return the groups of every person the source knows."""
+        ...
+
+
+class CursorSource(Protocol):
+    """A place documents come from, which can say what happened since it was last asked.
+
+    Readers are resolved when listing: whoever cannot be resolved reads nothing. Every call may raise
+    PartUnavailable (it does not answer; ask again later) or SourceRefused (it never will, as configured).
+    """
+
+    name: str
+
+    def listing(self, cursor: str = "") -> Listing:
+        """Return what happened since `cursor`; with "" or an expired cursor, all that the source holds."""
+        ...
+
+    def fetch(self, listed: Listed, folder: Path) -> SourceFile:
+        """Write the bytes of one thing into a file in `folder`. Raises a DocumentError: GoneMeanwhile,
+        OversizeFile."""
         ...
 
     def memberships(self) -> Mapping[str, frozenset[str]]:

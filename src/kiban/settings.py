@@ -15,6 +15,7 @@ from pydantic_settings import (
 )
 
 from kiban.errors import SettingsError
+from kiban.source_settings import SourceSettings
 
 ROOT = Path(__file__).resolve().parents[2]  # the checkout
 
@@ -32,6 +33,9 @@ class Settings(BaseSettings):
 
     state: Path = Field(ROOT / "state", description="Folder for everything Kiban keeps")
     documents: Path = Field(ROOT / "infra/demo/documents", description="Folder that the hourly flow ingests")
+    sources: tuple[SourceSettings, ...] = Field(
+        (), description="Where documents come from besides that folder; see source_settings.py"
+    )
     host: str = Field("127.0.0.1", description="Address every embedded part listens on")
     chat_port: int = Field(8700, ge=1, le=65535, description="Chat API and page")
     postgres_port: int = Field(8701, ge=1, le=65535, description="Embedded Postgres")

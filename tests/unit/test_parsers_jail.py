@@ -13,7 +13,7 @@ from kiban.backends.parsers.jail import JailedParser, Limits
 from kiban.domain.document import ParsedDocument
 from kiban.errors import BrokenFile, HostileFile, OversizeFile, PartRefused
 
-MISBEHAVE = "kiban.testing:misbehave"
+MISBEHAVE = "kiban.testing.sources:misbehave"
 
 
 @pytest.fixture(scope="module")

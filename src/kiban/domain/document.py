@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -18,14 +18,45 @@ class DocumentState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class SourceFile:
-    """One thing a source lists: where it is, what it holds (by hash), and who may read it."""
+class Listed:
+    """One line of what a source holds. Its content is fetched only when `tag` is new."""
 
     uri: str  # stable within its source, e.g. a path relative to the folder
+    tag: str  # another one when the content may have changed: a hash, an etag, a revision
+    size: int  # bytes; 0 when the source does not say
+    audience: Audience
+    url: str = ""  # where a person opens it
+    modified: datetime | None = None  # with a time zone
+    identity: str = ""  # what stays when it is renamed or moved: an item's id; "" when nothing does
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a source says has happened since a cursor.
+
+    A whole listing names everything the source holds: what it does not name is gone. Another names what
+    is new or changed, in content or readers, and what is gone.
+    """
+
+    entries: Iterable[Listed]  # may be read once, and may raise while it is read
+    whole: bool = True
+    gone: tuple[str, ...] = ()  # uris
+    cursor: Callable[[], str] = str  # after the last entry: what to say next time; "" for a whole listing
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A listed thing whose bytes have been fetched."""
+
+    uri: str
     path: Path  # where its bytes can be read now
     size: int  # bytes
     sha256: str
     audience: Audience
+    tag: str = ""
+    url: str = ""
+    modified: datetime | None = None
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +67,7 @@ class Place:
     sheet: str | None = None
     slide: int | None = None  # 1-based
     heading: str = ""  # path of headings, " > " between
+    anchor: str = ""  # what to put after "#" in an address, or a range of cells
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,29 @@
+"""In-memory stand-ins for what `ports` names, with the bad habits of the real ones.
+
+`tests/contract` runs the same tests against these and against the real ones.
+"""
+
+from __future__ import annotations
+
+from kiban.testing.ledger import MemoryLedger, MemoryRegistry
+from kiban.testing.library import MemoryLibrary, MemorySearch, arrival
+from kiban.testing.serving import MemoryAdapterHost, ScriptedGenerator, echo_generator, write_adapter
+from kiban.testing.sources import MemoryParser, MemorySource, misbehave
+from kiban.testing.text import HashEmbedder, WordTokenizer
+
+__all__ = [
+    "HashEmbedder",
+    "MemoryAdapterHost",
+    "MemoryLedger",
+    "MemoryLibrary",
+    "MemoryParser",
+    "MemoryRegistry",
+    "MemorySearch",
+    "MemorySource",
+    "ScriptedGenerator",
+    "WordTokenizer",
+    "arrival",
+    "echo_generator",
+    "misbehave",
+    "write_adapter",
+]

@@ -1,0 +1,190 @@
+"""A library and its index in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import count
+from math import log
+from pathlib import Path
+
+import numpy as np
+
+from kiban.domain.access import Audience, Principal
+from kiban.domain.document import (
+    SECTION_BREAK,
+    Arrival,
+    Chunk,
+    Document,
+    DocumentState,
+    Place,
+    SourceFile,
+)
+from kiban.domain.question import Passage
+from kiban.domain.text import Span
+from kiban.ports import Tokenizer, Vector
+from kiban.testing.text import WordTokenizer
+
+
+def arrival(
+    uri: str, *texts: str, readers: Iterable[str] = ("everyone",), tokenizer: Tokenizer | None = None
+) -> Arrival:
+    """Return a document of one chunk per text, ready to be stored."""
+    tokenizer = tokenizer or WordTokenizer()
+    file = SourceFile(
+        uri,
+        Path(uri),
+        sum(map(len, texts)),
+        hashlib.sha256("\n".join(texts).encode(errors="surrogatepass")).hexdigest(),
+        Audience(frozenset(readers)),
+    )
+    chunks, start = [], 0
+    for ordinal, text in enumerate(texts):
+        span = Span(start, start + len(text))
+        chunks.append(Chunk(ordinal, span, Place(), text, text, tuple(tokenizer.terms(text))))
+        start = span.end + len(SECTION_BREAK)
+    return Arrival(file, uri, tuple(chunks))
+
+
+class MemoryLibrary:
+    """A Library in dicts. Like the real one it keeps the version of a file that failed, and its title."""
+
+    def __init__(self) -> None:
+        self.arrivals: dict[tuple[str, str], Arrival] = {}  # (source, uri); none for what failed
+        self.vectors: dict[tuple[str, str], dict[int, list[Vector]]] = {}
+        self.people: dict[str, dict[str, frozenset[str]]] = {}  # by source
+        self.puts: list[tuple[str, ...]] = []  # uris of each transaction
+        self._documents: dict[tuple[str, str], Document] = {}
+        self._ids = count(1)
+
+    def documents(self, source: str | None = None) -> list[Document]:
+        return [
+            document for _, document in sorted(self._documents.items()) if source in (None, document.source)
+        ]
+
+    def put(self, source: str, arrivals: Sequence[Arrival], vectors: Mapping[int, Sequence[Vector]]) -> None:
+        chunks = sum(len(arrival.chunks) for arrival in arrivals)
+        assert all(len(of_chunks) == chunks for of_chunks in vectors.values())
+        self.puts.append(tuple(arrival.file.uri for arrival in arrivals))
+        start = 0
+        for arrival in arrivals:
+            key, end = (source, arrival.file.uri), start + len(arrival.chunks)
+            self._record(source, arrival.file, DocumentState.READY, title=arrival.title)
+            self.arrivals[key] = arrival
+            self.vectors[key] = {generation: list(of[start:end]) for generation, of in vectors.items()}
+            start = end
+
+    def fail(self, source: str, file: SourceFile, reason: str) -> None:
+        self._record(source, file, DocumentState.FAILED, reason=reason)
+        self.arrivals.pop((source, file.uri), None)
+        self.vectors.pop((source, file.uri), None)
+
+    def move_audience(self, source: str, file: SourceFile) -> None:
+        key = (source, file.uri)
+        self._documents[key] = replace(self._documents[key], audience=file.audience)
+
+    def delete(self, source: str, uris: Iterable[str]) -> int:
+        keys = [(source, uri) for uri in uris if (source, uri) in self._documents]
+        for key in keys:
+            del self._documents[key]
+            self.arrivals.pop(key, None)
+            self.vectors.pop(key, None)
+        return len(keys)
+
+    def set_memberships(self, source: str, memberships: Mapping[str, frozenset[str]]) -> None:
+        self.people[source] = dict(memberships)
+
+    def _record(
+        self, source: str, file: SourceFile, state: DocumentState, *, title: str = "", reason: str = ""
+    ) -> None:
+        known = self._documents.get((source, file.uri))
+        failed = state is DocumentState.FAILED
+        self._documents[source, file.uri] = Document(
+            id=known.id if known else next(self._ids),
+            source=source,
+            uri=file.uri,
+            title=title or (known.title if known else ""),
+            version=known.version + (known.sha256 != file.sha256) if known else 1,
+            sha256=file.sha256,
+            audience=file.audience,
+            state=state,
+            since=datetime.now(UTC),
+            reason=reason,
+            attempts=(known.attempts if known and known.sha256 == file.sha256 else 0) + 1 if failed else 0,
+        )
+
+
+class MemorySearch:
+    """A SearchIndex over a MemoryLibrary. It has no graph: `exact` changes nothing."""
+
+    def __init__(self, library: MemoryLibrary) -> None:
+        self._library = library
+
+    def visible_chunks(self, who: Principal) -> int:
+        return len(self.browse(who))
+
+    def documents(self, who: Principal) -> list[Document]:
+        return [document for document in self._library.documents() if who.may_read(document.audience)]
+
+    def browse(self, who: Principal) -> list[Passage]:
+        return [passage for passage, _, _ in self._visible(who)]
+
+    def nearest(
+        self, who: Principal, vector: Vector, generation: int, limit: int, *, exact: bool
+    ) -> list[Passage]:
+        scored = [
+            replace(passage, score=float(np.dot(vectors[generation], vector)))
+            for passage, _, vectors in self._visible(who)
+            if generation in vectors
+        ]
+        return _best(scored, limit)
+
+    def matching(self, who: Principal, terms: Sequence[str], limit: int) -> list[Passage]:
+        counted = [
+            (passage, Counter(chunk.terms), len(chunk.terms)) for passage, chunk, _ in self._visible(who)
+        ]
+        mean = sum(length for _, _, length in counted) / len(counted) if counted else 0.0
+        weights = {}
+        for term in sorted(set(terms)):
+            having = sum(term in counts for _, counts, _ in counted)
+            weights[term] = log(1 + (len(counted) - having + 0.5) / (having + 0.5))
+        scored = [
+            replace(
+                passage,
+                score=sum(
+                    weight * counts[term] * 2.2 / (counts[term] + 1.2 * (0.25 + 0.75 * length / mean))
+                    for term, weight in weights.items()
+                ),
+            )
+            for passage, counts, length in counted
+            if weights.keys() & counts
+        ]
+        return _best(scored, limit)
+
+    def _visible(self, who: Principal) -> Iterator[tuple[Passage, Chunk, dict[int, Vector]]]:
+        """Yield what `who` may read by document and ordinal, with each chunk's vectors by generation."""
+        for document in sorted(self.documents(who), key=lambda document: document.id):
+            key = (document.source, document.uri)
+            arrival = self._library.arrivals.get(key)
+            for number, chunk in enumerate(arrival.chunks if arrival else ()):
+                passage = Passage(
+                    chunk_id=document.id * 1000 + chunk.ordinal,
+                    document_id=document.id,
+                    uri=document.uri,
+                    title=document.title,
+                    version=document.version,
+                    place=chunk.place,
+                    span=chunk.span,
+                    original=chunk.original,
+                    normalised=chunk.normalised,
+                    score=0.0,
+                )
+                vectors = self._library.vectors[key].items()
+                yield passage, chunk, {generation: of[number] for generation, of in vectors}
+
+
+def _best(passages: Sequence[Passage], limit: int) -> list[Passage]:
+    return sorted(passages, key=lambda passage: (-passage.score, passage.chunk_id))[:limit]

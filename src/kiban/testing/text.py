@@ -1,0 +1,44 @@
+"""A tokenizer and an embedder without weights."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from kiban.ports import Vector
+
+
+class WordTokenizer:
+    """A Tokenizer that takes Latin words and pairs of Japanese characters for terms."""
+
+    name = "words-1"
+
+    def terms(self, text: str) -> list[str]:
+        words = re.findall(r"[a-z0-9]+|[^\W\d_a-z]+", text.casefold())
+        return [term for word in words for term in ([word] if word[0] < "\u2e80" else pairs(word))]
+
+
+class HashEmbedder:
+    """An Embedder under which texts are as near as the pairs of characters they share."""
+
+    def __init__(self, dimensions: int = 64) -> None:
+        self.dimensions = dimensions
+        self.calls: list[int] = []  # texts in each call for passages
+
+    def passages(self, texts: Sequence[str]) -> Sequence[Vector]:
+        self.calls.append(len(texts))
+        return [self.query(text) for text in texts]
+
+    def query(self, text: str) -> Vector:
+        vector = np.full(self.dimensions, 1e-3)
+        for pair in pairs(text.casefold()):
+            vector[zlib.crc32(pair.encode()) % self.dimensions] += 1
+        unit: list[float] = (vector / np.linalg.norm(vector)).tolist()
+        return unit
+
+
+def pairs(text: str) -> list[str]:
+    return [text[start : start + 2] for start in range(max(len(text) - 1, 1))]
