@@ -13,9 +13,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from kiban.cli.attacks import attacks
 from kiban.cli.output import Json, bars
 
 bench = typer.Typer(help="Measure.", invoke_without_command=True)
+bench.command()(attacks)
 
 
 @bench.callback()

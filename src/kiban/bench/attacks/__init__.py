@@ -1,0 +1,51 @@
+"""Attacks staged against ourselves, one module a family, each with the figure it must reach.
+
+An attack is a function from a Stage to a Figure. ATTACKS says where each is; a module is imported when
+one of its attacks is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+
+from kiban.bench.attacks.stage import Stage
+from kiban.errors import SettingsError
+
+ATTACKS: dict[str, str] = {}  # id: "module:function"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What came of one attack. Of "0" in N trials remember that the true rate may be about 3 / N."""
+
+    id: str
+    what: str
+    value: str
+    aim: str
+    passed: bool
+    trials: int
+    note: str = ""
+
+
+Attack = Callable[[Stage], Figure]
+
+
+def chosen(ids: Sequence[str]) -> list[str]:
+    """Return the ids asked for, a letter standing for its family, or all. Raises SettingsError."""
+    if not ids:
+        return list(ATTACKS)
+    found = [id for id in ATTACKS if any(id == asked.upper() or id[0] == asked.upper() for asked in ids)]
+    unknown = [asked for asked in ids if not any(asked.upper() in (id, id[0]) for id in ATTACKS)]
+    if unknown:
+        raise SettingsError(f"no attack {', '.join(unknown)}.", mend=f"choose from {', '.join(ATTACKS)}")
+    return found
+
+
+def stage_all(ids: Sequence[str], stage: Stage) -> Iterator[Figure]:
+    """Stage each attack in turn, and yield its figure."""
+    for id in ids:
+        module, name = ATTACKS[id].split(":")
+        attack: Attack = getattr(import_module(f"{__name__}.{module}"), name)
+        yield attack(stage)

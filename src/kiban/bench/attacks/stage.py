@@ -1,0 +1,69 @@
+"""Where attacks are staged: nothing of the real house is touched."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from kiban.backends.embedded_postgres import EmbeddedPostgres
+from kiban.ports import Embedder, Tokenizer
+from kiban.testing import HashEmbedder
+from kiban.wiring.furniture import Furniture
+
+
+class Stage:
+    """A folder and a Postgres of its own, both gone at the end, and the house's own readers of text.
+
+    `scale` is the share of the full size at which to stage (1.0: 20,000 documents); an attack on a server's
+    roles needs a server nobody uses, so `postgres` is never the house's.
+    """
+
+    def __init__(self, furniture: Furniture, *, scale: float = 1.0, hashed: bool = False) -> None:
+        self.furniture = furniture
+        self.scale = scale
+        self._hashed = hashed
+        self._closing = ExitStack()
+
+    def size(self, full: int, least: int = 1) -> int:
+        """Return what `full` is at this scale."""
+        return max(least, round(full * self.scale))
+
+    @cached_property
+    def folder(self) -> Path:
+        return Path(self._closing.enter_context(tempfile.TemporaryDirectory(prefix="kiban-attacks-")))
+
+    @cached_property
+    def postgres(self) -> EmbeddedPostgres:
+        """Give a running server with empty databases."""
+        server = EmbeddedPostgres(self.folder / "postgres", _free_port(), durable=False)
+        self._closing.callback(server.wipe)
+        server.start()
+        return server
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        return self.furniture.tokenizer
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """Return the house's embedder, or one without weights, which is a thousand times as fast."""
+        return HashEmbedder(256) if self._hashed else self.furniture.embedder(self.furniture.base_embedder)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
