@@ -13,7 +13,8 @@ import pytest
 from kiban.backends.parsers.dispatch import parse
 from kiban.backends.parsers.outline import heading_level, table_lines
 from kiban.backends.parsers.reflow import reflow
-from kiban.domain.document import ParsedDocument, Place, Section
+from kiban.domain.access import NOBODY
+from kiban.domain.document import ParsedDocument, Place, Section, SourceFile
 from kiban.errors import (
     BrokenFile,
     DocumentError,
@@ -324,3 +325,10 @@ def test_a_heading_is_short_and_no_sentence() -> None:
 def test_a_table_of_labels_is_not_given_a_header() -> None:
     assert table_lines([("名称", "ポンプ"), ("重量", "軽い")]) == ["名称: ポンプ", "重量: 軽い"]
     assert table_lines([("等級", "日当"), ("部長", "3000円")]) == ["等級: 部長、日当: 3000円"]
+
+
+def test_a_thing_named_by_its_id_is_read_by_the_name_of_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "手順.txt"
+    path.write_text("一行目。\n二行目。\n", "utf-8")
+    file = SourceFile("b!drive/01ITEM", path, path.stat().st_size, "", NOBODY)
+    assert parse(file).text.startswith("一行目。")

@@ -53,6 +53,8 @@ def parse(file: SourceFile) -> ParsedDocument:
     if not content.strip():
         raise EmptyFile(f"{len(content)} bytes")
     name = PurePosixPath(file.uri)
+    if not name.suffix:  # a source that names things by their ids
+        name = PurePosixPath(file.path.name)
     document = _speakable(_read(_reader(content, name.suffix.lower()), content, name.stem))
     if not any(section.text.strip() for section in document.sections):
         is_pdf = content.startswith(b"%PDF-")
