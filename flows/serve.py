@@ -6,6 +6,7 @@ from prefect import serve
 
 from flows.adapt import adapt, judge
 from flows.ingest import ingest
+from flows.registry import follow_registry
 from flows.tend import tend
 from flows.zombies import crash_the_silent
 
@@ -17,6 +18,7 @@ def main() -> None:
         adapt.to_deployment("weekly", cron="0 2 * * 0", concurrency_limit=1),
         judge.to_deployment("by-hand", concurrency_limit=1),
         tend.to_deployment("tend", cron="*/3 * * * *", concurrency_limit=1),
+        follow_registry.to_deployment("follow-registry", cron="* * * * *", concurrency_limit=1),
         limit=2,
     )
 

@@ -11,7 +11,7 @@ from kiban.domain.access import Principal
 from kiban.domain.document import Arrival, Document, Listed, Listing, ParsedDocument, SourceFile
 from kiban.domain.learning import Curriculum, TrainingPair, Weights
 from kiban.domain.question import Passage, Turn
-from kiban.domain.release import Action, LedgerEntry, Release
+from kiban.domain.release import Action, LedgerEntry, Release, Shelf
 
 Vector = Sequence[float]  # unit length
 Progress = Callable[[int, int, str], None]  # done, total, what is being done
@@ -182,6 +182,18 @@ class Registry(Protocol):
 
     def alias(self, alias: str, version: str | None, name: str) -> None:
         """Point `alias` of model `name` at "name/version", or take it away."""
+        ...
+
+    def shelf(self, name: str) -> Shelf:
+        """Return every version of a model, with what people and we have done to it."""
+        ...
+
+    def crown(self, name: str, number: int | None, seq: int) -> None:
+        """Put the champion alias where ledger entry `seq` says, and remember that it was us."""
+        ...
+
+    def tell(self, version: str, text: str) -> None:
+        """Write on a version what became of somebody's wish."""
         ...
 
 

@@ -15,12 +15,14 @@ import httpx
 import openai
 import psutil
 import pytest
+from mlflow import MlflowClient
 from running import CommandFailed, Stack
 
 from kiban.domain.evidence import Outcome
 from kiban.domain.release import Action, Release
 from kiban.settings import Settings
 from kiban.wiring import House
+from kiban.wiring.releases import ADAPTER
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -137,6 +139,41 @@ def test_a_restarted_server_gets_the_adapter_again(stack: Stack, house: House, p
     stack.kiban("up")
     assert promoted.adapter in house.furniture.adapters.adapters()
     assert ask(stack, "alice", "How many seats has the canteen?")["release"] == promoted.id
+
+
+def test_the_registrys_page_is_a_door_but_not_a_way_around_the_gate(
+    stack: Stack, house: House, promoted: Release
+) -> None:
+    """Delete what answers, and crown weights nobody knows: what answered comes back."""
+    uri = f"http://127.0.0.1:{stack.environment['KIBAN_MLFLOW_PORT']}"
+    client, registry = MlflowClient(uri, uri), house.furniture.registry
+    answering = registry.shelf(ADAPTER).holding(promoted.adapter_sha256)
+    assert answering is not None and "champion" in answering.aliases
+    client.delete_model_version(ADAPTER, str(answering.number))
+    stranger = client.create_model_version(ADAPTER, "/nowhere").version
+    client.set_registered_model_alias(ADAPTER, "champion", stranger)
+    for _ in range(2):  # what was deleted is put back first
+        for wish in house.door.wishes():
+            house.door.fulfil(wish)
+    shelf = registry.shelf(ADAPTER)
+    restored = shelf.holding(promoted.adapter_sha256)
+    assert restored is not None and shelf.under("champion") == restored
+    assert house.releases.in_force().id == promoted.id
+    assert house.door.wishes() == []
+
+
+def test_a_champion_crowned_by_hand_goes_back_and_is_told_why(
+    stack: Stack, house: House, promoted: Release
+) -> None:
+    uri = f"http://127.0.0.1:{stack.environment['KIBAN_MLFLOW_PORT']}"
+    client = MlflowClient(uri, uri)
+    stranger = int(client.create_model_version(ADAPTER, "/nowhere").version)
+    client.set_registered_model_alias(ADAPTER, "champion", str(stranger))
+    (wish,) = house.door.wishes()
+    assert "not released" in house.door.fulfil(wish)
+    shelf = house.furniture.registry.shelf(ADAPTER)
+    assert shelf.under("champion") == shelf.holding(promoted.adapter_sha256)
+    assert "no curriculum" in next(v.told for v in shelf.versions if v.number == stranger)
 
 
 def test_rollback_flips_back(stack: Stack, house: House, promoted: Release) -> None:

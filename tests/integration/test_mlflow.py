@@ -140,6 +140,29 @@ def test_a_report_is_kept_as_an_artifact(mlflow_url: str, tmp_path: Path) -> Non
     assert Path(kept).read_text("utf-8") == "<p>合格</p>"
 
 
+def test_what_people_do_on_the_page_is_seen(mlflow_url: str, weights: Weights, tmp_path: Path) -> None:
+    registry, client = MlflowRegistry(mlflow_url), MlflowClient(mlflow_url, mlflow_url)
+    assert registry.shelf("seen").versions == ()
+    registry.crown("seen", 1, 3)  # of a model that is not there: nothing to put a crown on
+    first = registry.register("seen", weights, {}, "")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "adapter_model.safetensors").write_bytes(b"other")
+    registry.register("seen", Weights.of(tmp_path / "other"), {}, "")
+    registry.crown("seen", 1, 7)
+    registry.tell(first, "良い")
+    client.set_registered_model_alias("seen", "challenger", "2")
+    client.set_registered_model_alias("seen", "champion", "2")
+    shelf = registry.shelf("seen")
+    assert (shelf.champion, shelf.champion_seq) == (1, 7)
+    told = {version.number: (version.aliases, version.told) for version in shelf.versions}
+    assert told == {1: (frozenset(), "良い"), 2: (frozenset({"challenger", "champion"}), "")}
+    assert shelf.holding(weights.sha256) == next(v for v in shelf.versions if v.number == 1)
+    client.delete_model_version("seen", "1")
+    assert registry.shelf("seen").holding(weights.sha256) is None
+    registry.crown("seen", None, 8)
+    assert registry.shelf("seen").under("champion") is None
+
+
 def test_a_server_that_is_not_there_is_named_within_seconds() -> None:
     registry = MlflowRegistry(f"http://127.0.0.1:{_free_port()}")
     started = time.monotonic()

@@ -103,3 +103,11 @@ class CandidateShelf:
         if chosen not in complete:
             raise NoSuchCandidate(f"Known: {', '.join(sorted(complete)) or 'none'}.", mend="kiban adapt")
         return self.folder(chosen)
+
+    def holding(self, sha256: str) -> CandidateFolder | None:
+        """Return the folder of the candidate that these weights belong to; None if there is none."""
+        for path in sorted(self.root.glob("*/candidate.json")):
+            candidate = self.folder(path.parent.name).candidate()
+            if sha256 in {made.sha256 for made in (candidate.adapter, candidate.embedder) if made}:
+                return self.folder(candidate.id)
+        return None

@@ -17,11 +17,14 @@ from mlflow.exceptions import MlflowException, RestException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
 from kiban.domain.learning import Weights
+from kiban.domain.release import Shelf, ShelvedVersion
 from kiban.errors import PartUnavailable
 
 BATCH = 500  # measures sent at once; the API takes 1000
 ANSWERS_WITHIN = 5.0  # seconds, for the question whether it is there at all
 SHA256 = "kiban.sha256"
+TOLD = "kiban.says"  # the answer to what somebody wished of a version
+CHAMPION_AT = "kiban.champion"  # "version@ledger entry" of where we put the alias last
 
 
 class MlflowRegistry:
@@ -75,6 +78,45 @@ class MlflowRegistry:
                 self._client.set_registered_model_alias(name, alias, version.rpartition("/")[2])
             elif self._client.search_registered_models(f"name = '{name}'"):
                 self._client.delete_registered_model_alias(name, alias)
+
+    def shelf(self, name: str) -> Shelf:
+        """Return every version of a model, with what people and we have done to it."""
+        with _answering(self._uri):
+            found = self._client.search_registered_models(f"name = '{name}'")
+            if not found:
+                return Shelf(name, (), None, 0)
+            model = found[0]
+            # The search gives versions without their aliases, and the model its aliases by name.
+            aliases: dict[int, set[str]] = {}
+            for alias, number in model.aliases.items():
+                aliases.setdefault(int(number), set()).add(alias)
+            versions = tuple(
+                ShelvedVersion(
+                    name,
+                    int(version.version),
+                    version.tags.get(SHA256, ""),
+                    frozenset(aliases.get(int(version.version), ())),
+                    version.tags.get(TOLD, ""),
+                )
+                for version in self._client.search_model_versions(f"name = '{name}'")
+            )
+        number, seq = model.tags.get(CHAMPION_AT, "-@0").split("@")
+        return Shelf(name, versions, int(number) if number.isdecimal() else None, int(seq))
+
+    def crown(self, name: str, number: int | None, seq: int) -> None:
+        """Put the champion alias where ledger entry `seq` says, and remember that it was us."""
+        if not self.shelf(name).versions:
+            return
+        self.alias("champion", None if number is None else f"{name}/{number}", name)
+        with _answering(self._uri):
+            placed = "-" if number is None else str(number)
+            self._client.set_registered_model_tag(name, CHAMPION_AT, f"{placed}@{seq}")
+
+    def tell(self, version: str, text: str) -> None:
+        """Write on a version what became of somebody's wish."""
+        name, _, number = version.rpartition("/")
+        with _answering(self._uri):
+            self._client.set_model_version_tag(name, number, TOLD, text)
 
     def log_report(self, name: str, report: Path, measures: Mapping[str, float] | None = None) -> None:
         """Keep a judgement's report, and its numbers, as a run of their own."""

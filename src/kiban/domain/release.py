@@ -30,6 +30,37 @@ class Release:
         return hashlib.sha256(content).hexdigest()[:12]
 
 
+@dataclass(frozen=True, slots=True)
+class ShelvedVersion:
+    """A version of weights as people see it in the registry, where they may have changed anything."""
+
+    name: str  # what the registry calls the model
+    number: int
+    sha256: str
+    aliases: frozenset[str]
+    told: str  # what we last answered to somebody's wish about this version; "" for nothing
+
+    @property
+    def version(self) -> str:
+        return f"{self.name}/{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """All versions of one model in the registry, and where we ourselves put its champion alias last."""
+
+    name: str
+    versions: tuple[ShelvedVersion, ...]
+    champion: int | None  # the version we put it on; None for none, or before the first time
+    champion_seq: int  # the ledger entry that this followed; 0 before the first time
+
+    def holding(self, sha256: str | None) -> ShelvedVersion | None:
+        return next((version for version in self.versions if version.sha256 == sha256), None)
+
+    def under(self, alias: str) -> ShelvedVersion | None:
+        return next((version for version in self.versions if alias in version.aliases), None)
+
+
 class Action(StrEnum):
     FOUNDED = "founded"  # the base release, when the house is built
     PROMOTED = "promoted"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from threading import Lock
 
 from kiban.domain.learning import Curriculum, Weights
-from kiban.domain.release import Action, LedgerEntry, Release
+from kiban.domain.release import Action, LedgerEntry, Release, Shelf, ShelvedVersion
 from kiban.errors import (
     ConcurrentRelease,
     NoSuchRelease,
@@ -64,19 +64,49 @@ class MemoryLedger:
 
 
 class MemoryRegistry:
-    """A Registry in a dict."""
+    """A Registry in dicts, and the hands of people on its page."""
 
     def __init__(self) -> None:
-        self.versions: dict[str, list[tuple[Weights, dict[str, str], str]]] = {}
-        self.aliases: dict[tuple[str, str], str] = {}  # (model, alias) -> "name/version"
+        self.versions: dict[str, dict[int, tuple[Weights, dict[str, str], str]]] = {}
+        self.aliases: dict[tuple[str, str], int] = {}  # (model, alias) -> version
+        self.told: dict[tuple[str, int], str] = {}
+        self._crowned: dict[str, tuple[int | None, int]] = {}
+        self._made: dict[str, int] = {}
 
     def register(self, name: str, weights: Weights, tags: Mapping[str, str], card: str) -> str:
-        kept = self.versions.setdefault(name, [])
-        kept.append((weights, dict(tags), card))
-        return f"{name}/{len(kept)}"
+        number = self._made[name] = self._made.get(name, 0) + 1
+        self.versions.setdefault(name, {})[number] = (weights, dict(tags), card)
+        return f"{name}/{number}"
 
     def alias(self, alias: str, version: str | None, name: str) -> None:
         if version is None:
             self.aliases.pop((name, alias), None)
         else:
-            self.aliases[name, alias] = version
+            self.aliases[name, alias] = int(version.rpartition("/")[2])
+
+    def shelf(self, name: str) -> Shelf:
+        versions = tuple(
+            ShelvedVersion(
+                name,
+                number,
+                weights.sha256,
+                frozenset(alias for (of, alias), at in self.aliases.items() if (of, at) == (name, number)),
+                self.told.get((name, number), ""),
+            )
+            for number, (weights, _, _) in self.versions.get(name, {}).items()
+        )
+        return Shelf(name, versions, *self._crowned.get(name, (None, 0)))
+
+    def crown(self, name: str, number: int | None, seq: int) -> None:
+        if self.versions.get(name):
+            self.alias("champion", None if number is None else f"{name}/{number}", name)
+            self._crowned[name] = (number, seq)
+
+    def tell(self, version: str, text: str) -> None:
+        name, _, number = version.rpartition("/")
+        self.told[name, int(number)] = text
+
+    def delete(self, name: str, number: int) -> None:
+        """What a person does on the page; a version's aliases go with it."""
+        del self.versions[name][number]
+        self.aliases = {key: at for key, at in self.aliases.items() if (key[0], at) != (name, number)}

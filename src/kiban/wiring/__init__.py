@@ -11,6 +11,7 @@ from functools import lru_cache
 from kiban.settings import Settings, load
 from kiban.wiring.answers import Answers
 from kiban.wiring.documents import Documents
+from kiban.wiring.door import RegistryDoor
 from kiban.wiring.evidence import Evidence
 from kiban.wiring.furniture import Furniture
 from kiban.wiring.releases import Releases
@@ -29,6 +30,7 @@ class House:
         self.answers = Answers(self.furniture, self.releases)
         self.weights = WeightsMaking(self.furniture, self.releases, self.answers)
         self.evidence = Evidence(self.furniture, self.releases, self.answers)
+        self.door = RegistryDoor(self.furniture, self.releases, self.evidence)
 
     def close(self) -> None:
         """Close what was opened; nothing works afterwards."""

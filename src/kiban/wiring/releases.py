@@ -82,21 +82,21 @@ class Releases:
         self.converge(release)
         evidence = str(self._furniture.candidates.folder(candidate.id).report)
         ledger.promote(self._furniture.ledger, release, decided, actor=actor, evidence=evidence, seen=seen)
-        self._mirror()
+        self.mirror()
         return release
 
     def rollback(self, *, actor: str, reason: str) -> Release:
         """Flip back to the release before. Raises NoSuchRelease at the founding one."""
         ledger.rollback(self._furniture.ledger, actor=actor, reason=reason)
         self.converge()
-        self._mirror()
+        self.mirror()
         return self.in_force()
 
     def withdraw(self, *, actor: str) -> LedgerEntry | None:
         """Write down a withdrawal that a deletion or narrowed readers have caused already."""
         entry = ledger.withdraw(self._furniture.ledger, actor=actor)
         if entry is not None:
-            self._mirror()
+            self.mirror()
         return entry
 
     def converge(self, release: Release | None = None) -> bool:
@@ -106,8 +106,21 @@ class Releases:
     def history(self) -> list[LedgerEntry]:
         return self._furniture.ledger.entries()
 
-    def _mirror(self) -> None:
+    def last_seen(self) -> int:
+        return ledger.last_seen(self._furniture.ledger)
+
+    def learnt(self) -> dict[str, str | None]:
+        """Return the hash of the learnt weights in force by what the registry calls the model."""
+        release, base = self.in_force(), self.base
+        learnt_embedder = release.embedder_sha256 != base.embedder_sha256
+        return {
+            ADAPTER: release.adapter_sha256,
+            EMBEDDER: release.embedder_sha256 if learnt_embedder else None,
+        }
+
+    def mirror(self) -> None:
         """Let the registry's `champion` aliases follow the ledger."""
-        release, registry = self.in_force(), self._furniture.registry
-        for name, sha256 in ((ADAPTER, release.adapter_sha256), (EMBEDDER, release.embedder_sha256)):
-            registry.alias("champion", registry.version_of(name, sha256), name)
+        seq, registry = self.last_seen(), self._furniture.registry
+        for name, sha256 in self.learnt().items():
+            right = registry.shelf(name).holding(sha256)
+            registry.crown(name, right.number if right else None, seq)
