@@ -24,6 +24,7 @@ class JudgedQuestion:
     id: str
     text: str
     relevant: dict[str, float]
+    answers: tuple[str, ...] = ()  # what a right answer contains, where the folder says
 
 
 def documents(folder: Path, audience: Audience) -> Iterator[tuple[SourceFile, ParsedDocument]]:
@@ -36,20 +37,25 @@ def documents(folder: Path, audience: Audience) -> Iterator[tuple[SourceFile, Pa
         yield file, ParsedDocument(title, (Section(text, Place()),))
 
 
-def questions(folder: Path, limit: int | None = None, seed: int = 7) -> list[JudgedQuestion]:
-    """Return the questions that have an answer in the corpus: `limit` drawn by `seed`, or all of them.
+def questions(
+    folder: Path, limit: int | None = None, seed: int = 7, *, shuffled: bool = False
+) -> list[JudgedQuestion]:
+    """Return the questions that have an answer in the corpus: `limit` drawn by `seed`, or all of them,
+    in the order of the file or `shuffled` by `seed`.
 
     Raises SettingsError when the folder is not in this layout.
     """
     grades = _grades(folder)
     judged = [
-        JudgedQuestion(str(row["_id"]), row["text"], grades[str(row["_id"])])
+        JudgedQuestion(
+            str(row["_id"]), row["text"], grades[str(row["_id"])], tuple(map(str, row.get("answers") or ()))
+        )
         for row in _rows(folder / "queries.jsonl")
         if str(row["_id"]) in grades
     ]
     if limit is not None and limit < len(judged):
-        judged = random.Random(seed).sample(judged, limit)
-    return judged
+        return random.Random(seed).sample(judged, limit)
+    return random.Random(seed).sample(judged, len(judged)) if shuffled else judged
 
 
 def _grades(folder: Path) -> dict[str, dict[str, float]]:

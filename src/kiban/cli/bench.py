@@ -7,6 +7,7 @@ import os
 import platform
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -74,3 +75,37 @@ def retrieval(
         typer.echo(json.dumps(asdict(figures), ensure_ascii=False, indent=1))
     else:
         Console().print(finding.table(figures), markup=False, highlight=False)
+
+
+@bench.command()
+def adapt(
+    train: Annotated[Path, typer.Option(help="Folder to learn from; queries.jsonl with answers.")],
+    evaluate: Annotated[Path, typer.Option("--eval", help="Folder to judge on; queries.jsonl with answers.")],
+    outside: Annotated[
+        Path | None, typer.Option(help="A third folder, on which the adapted embedder must not lose.")
+    ] = None,
+    learnt: Annotated[int, typer.Option(help="Questions the language model learns from.")] = 64,
+    pairs: Annotated[int, typer.Option(help="Questions the embedder learns from.")] = 256,
+    judged: Annotated[int, typer.Option(help="Questions asked in four arms.")] = 80,
+    ranked: Annotated[int, typer.Option(help="Questions by which embedders are compared.")] = 400,
+    llm: Annotated[bool, typer.Option(help="Adapt the language model, too; the stack has to run.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Adapt on one folder in BEIR layout with answers, judge on another: every arm, with intervals."""
+    from kiban.bench.adapting import AdaptBench, Effort
+    from kiban.wiring import house
+
+    effort = Effort(learnt, pairs, judged, ranked)
+    with bars(quiet=as_json) as progress, TemporaryDirectory(prefix="kiban-bench-") as scratch:
+        house().furniture.progress = progress
+        figures = AdaptBench(house(), effort, Path(scratch)).run(train, evaluate, outside, llm=llm)
+    if as_json:
+        typer.echo(json.dumps(asdict(figures), ensure_ascii=False, indent=1))
+        return
+    shown = Table("arm", *(measure := sorted({name for of in figures.arms.values() for name in of})))
+    for arm, means in figures.arms.items():
+        cells = (means.get(name) for name in measure)
+        shown.add_row(arm, *(f"{c.mean:.2f} [{c.low:.2f}, {c.high:.2f}]" if c else "–" for c in cells))
+    Console().print(shown)
+    for reason in (*figures.reasons, f"Verdict: {figures.outcome}"):
+        Console().print(reason, markup=False, highlight=False)

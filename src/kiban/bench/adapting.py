@@ -1,0 +1,289 @@
+"""What weights learn from one corpus, judged on another.
+
+The embedder is judged by what it finds, the language model in four arms. Curriculum, trainers, prompt,
+server and statistics are the house's own; only the corpora differ. The model is asked through the vLLM that
+the house serves with, so the stack has to run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from kiban.adapt import curriculum
+from kiban.adapt.questions import unanswerable
+from kiban.answer import prompt
+from kiban.backends.weights import verify_adapter
+from kiban.bench.classroom import ALL, Classroom
+from kiban.domain.evidence import Arm, Comparison, Scored, Verdict
+from kiban.domain.learning import Curriculum, Question, Weights
+from kiban.domain.question import Answer, Passage
+from kiban.domain.release import Release
+from kiban.errors import TooFewExamples
+from kiban.judge import arms, statistics, verdict
+from kiban.ports import Embedder
+from kiban.release import deploy
+from kiban.wiring import House
+from kiban.wiring.answers import SHOWN
+from kiban.wiring.furniture import BASE_MODEL
+
+Made = TypeVar("Made")
+RANKED = 10  # passages by which an embedder is judged
+WITHHELD_SHARE = 4  # one question in so many is asked with its document withheld
+FEWEST = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is asked and learnt."""
+
+    learnt: int = 64  # questions for the language model, an example each
+    pairs: int = 256  # questions for the embedder
+    judged: int = 80  # questions in four arms
+    ranked: int = 400  # questions by which embedders are compared
+    seed: int = 20_261_125
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A mean over questions, with its 95 % interval clustered by document."""
+
+    mean: float
+    low: float
+    high: float
+    questions: int
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptFigures:
+    """One adaptation, judged."""
+
+    train: str
+    judged_on: str
+    outside: Comparison | None  # the adapted embedder on a third corpus, where it must not lose
+    embedder: Comparison | None
+    arms: dict[Arm, dict[str, Mean]]
+    comparisons: tuple[Comparison, ...]
+    outcome: str
+    reasons: tuple[str, ...]
+    seconds: dict[str, float]
+    made_with: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What was made of the corpus to learn from; None for what was not asked for."""
+
+    embedder: Weights | None
+    adapter: Weights | None
+
+
+class AdaptBench:
+    """One run, stage by stage."""
+
+    def __init__(self, house: House, effort: Effort, scratch: Path) -> None:
+        self._house = house
+        self._effort = effort
+        self._scratch = scratch
+        self._seconds: dict[str, float] = {}
+        self._base: Embedder = house.furniture.embedder(house.furniture.base_embedder)
+
+    def run(
+        self, train: Path, judged_on: Path, outside: Path | None, *, embedder: bool = True, llm: bool = True
+    ) -> AdaptFigures:
+        """Learn from `train`, judge on `judged_on`, and look for losses on `outside`.
+
+        Raises SettingsError for a folder in another layout, TooFewExamples, PartUnavailable.
+        """
+        learnt = self._learn(train, embedder=embedder, llm=llm)
+        with self._room(judged_on) as room:
+            compared = self._compare(room, judged_on, learnt.embedder)
+            scored = self._ask(room, judged_on, learnt.adapter) if learnt.adapter else []
+        lost = None
+        if outside and learnt.embedder:
+            with self._room(outside) as room:
+                lost = self._compare(room, outside, learnt.embedder)
+        decided = verdict.decide("bench", scored, embedder=compared)
+        return self._figures(train, judged_on, lost, compared, scored, decided)
+
+    # --- Learning ---
+
+    def _learn(self, train: Path, *, embedder: bool, llm: bool) -> Learnt:
+        effort = self._effort
+        with self._room(train) as room:
+            generation = room.embed("general", self._base, self._house.furniture.progress)
+            asked = room.questions(train, max(effort.learnt if llm else 0, effort.pairs), effort.seed)
+            if len(asked) < FEWEST:
+                raise TooFewExamples(f"{train} has {len(asked)} questions whose answers stand in its corpus.")
+            lent = curriculum.Classroom(
+                find=lambda question: room.find(question, self._base, generation, SHOWN + 2),
+                render=prompt.render,
+                target=prompt.target,
+                abstention=prompt.abstention,
+                documents=room.documents(),
+            )
+            written = curriculum.build(
+                asked,
+                lent,
+                audience=ALL,
+                prompt_version=prompt.PROMPT_VERSION,
+                limit=len(asked),
+                seed=effort.seed,
+            )
+        return Learnt(
+            self._timed("train embedder", lambda: self._train_embedder(written)) if embedder else None,
+            self._timed("train adapter", lambda: self._train_adapter(written)) if llm else None,
+        )
+
+    def _train_embedder(self, written: Curriculum) -> Weights:
+        from kiban.backends.sentence_transformers_trainer import SentenceTransformersTrainer
+
+        furniture = self._house.furniture
+        trainer = SentenceTransformersTrainer(furniture.base_embedder.path, furniture.device)
+        return trainer.train(
+            written.pairs[: self._effort.pairs], self._scratch / "embedder", furniture.stage("embedder")
+        )
+
+    def _train_adapter(self, written: Curriculum) -> Weights:
+        from kiban.backends.trl import TrlTrainer
+
+        furniture, settings = self._house.furniture, self._house.furniture.settings
+        fewer = replace(written, examples=written.examples[: self._effort.learnt])
+        trainer = TrlTrainer(
+            furniture.llm.path,
+            BASE_MODEL,
+            rank=settings.lora_rank,
+            epochs=settings.epochs,
+            device=furniture.device,
+        )
+        return trainer.train(fewer, self._scratch / "adapter", furniture.stage("adapter"))
+
+    # --- Judging ---
+
+    def _compare(self, room: Classroom, folder: Path, adapted: Weights | None) -> Comparison | None:
+        """Compare what the general and the adapted embedder find; the general one is left in the room."""
+        furniture, effort = self._house.furniture, self._effort
+        general = room.embed("general", self._base, furniture.progress)
+        if adapted is None:
+            return None
+        turned = furniture.embedder(adapted)
+        generation = room.embed("adapted", turned, furniture.progress)
+        asked = room.questions(folder, effort.ranked, effort.seed)
+
+        def rank(embedder: Embedder, of: int) -> list[list[Passage]]:
+            return [room.find(question.text, embedder, of, RANKED) for question in asked]
+
+        return verdict.judge_embedder(asked, rank(self._base, general), rank(turned, generation))
+
+    def _ask(self, room: Classroom, folder: Path, adapter: Weights) -> list[Scored]:
+        """Ask the model in four arms, all with the general embedder, so that one thing differs."""
+        effort = self._effort
+        asked = room.questions(folder, effort.judged, effort.seed)
+        answerable = len(asked) - len(asked) // WITHHELD_SHARE
+        exam = (*asked[:answerable], *unanswerable(asked[answerable:]))
+        generation = room.embed("general", self._base, self._house.furniture.progress)
+        base = self._house.releases.base
+        asking = {
+            Arm.BASE: self._arm(room, base, None),
+            Arm.BASE_RAG: self._arm(room, base, generation),
+            Arm.ADAPTED: self._arm(room, released := self._deployed(base, adapter), None),
+            Arm.ADAPTED_RAG: self._arm(room, released, generation),
+        }
+        judging = arms.evaluate(exam, asking, progress=self._house.furniture.stage("judging"))
+        return self._timed("judge", lambda: asyncio.run(judging))
+
+    def _deployed(self, base: Release, adapter: Weights) -> Release:
+        furniture = self._house.furniture
+        deployed = deploy.deploy(
+            "bench",
+            adapter,
+            furniture.adapters,
+            verify=lambda path: verify_adapter(path, furniture.llm.path),
+            shelf=furniture.settings.state / "adapters",
+            base_model=BASE_MODEL,
+        )
+        return replace(base, adapter=deployed.name, adapter_sha256=deployed.weights.sha256)
+
+    def _arm(self, room: Classroom, release: Release, generation: int | None) -> arms.Ask:
+        def show(question: Question) -> list[Passage]:
+            if generation is None:
+                return []
+            found = room.find(question.text, self._base, generation, 4 * SHOWN)
+            if not question.answerable:
+                found = [one for one in found if one.document_id != question.lineage.document_id]
+            return found[:SHOWN]
+
+        async def ask(question: Question) -> Answer:
+            shown = await asyncio.to_thread(show, question)
+            written = self._house.answers.converse_with(
+                release, question.text, shown, closed_book=generation is None
+            )
+            *_, last = [piece async for piece in written]
+            assert isinstance(last, Answer)
+            return last
+
+        return ask
+
+    # --- Telling ---
+
+    def _figures(
+        self,
+        train: Path,
+        judged_on: Path,
+        outside: Comparison | None,
+        embedder: Comparison | None,
+        scored: Sequence[Scored],
+        decided: Verdict,
+    ) -> AdaptFigures:
+        return AdaptFigures(
+            train=train.name,
+            judged_on=judged_on.name,
+            outside=outside,
+            embedder=embedder,
+            arms=_arms(scored),
+            comparisons=decided.evaluation.comparisons,
+            outcome=decided.outcome,
+            reasons=decided.reasons,
+            seconds={name: round(seconds, 1) for name, seconds in self._seconds.items()},
+            made_with=self._house.furniture.inventory(),
+        )
+
+    def _room(self, folder: Path) -> AbstractContextManager[Classroom]:
+        furniture = self._house.furniture
+        return Classroom.of(folder, furniture.roles.admin, furniture.roles.passwords, furniture.tokenizer)
+
+    def _timed(self, name: str, work: Callable[[], Made]) -> Made:
+        began = time.monotonic()
+        made = work()
+        self._seconds[name] = time.monotonic() - began
+        return made
+
+
+def _arms(scored: Sequence[Scored]) -> dict[Arm, dict[str, Mean]]:
+    """Return every measure's mean in every arm, with its interval."""
+    figures: dict[Arm, dict[str, Mean]] = {}
+    for arm in dict.fromkeys(one.arm for one in scored):
+        of_arm = [one for one in scored if one.arm is arm]
+        figures[arm] = {
+            name: found for name, measure in verdict.MEASURES.items() if (found := _mean(of_arm, measure))
+        }
+    return figures
+
+
+def _mean(scored: Sequence[Scored], measure: verdict.Measure) -> Mean | None:
+    values: Mapping[Question, float] = {
+        one.question: value for one in scored if (value := measure(one)) is not None
+    }
+    if not values:
+        return None
+    array = np.array(list(values.values()))
+    documents = [question.lineage.document_id for question in values]
+    low, high = statistics.interval(array, documents, level=0.95)
+    return Mean(float(array.mean()), low, high, len(array))
