@@ -13,7 +13,11 @@ from importlib import import_module
 from kiban.bench.attacks.stage import Stage
 from kiban.errors import SettingsError
 
-ATTACKS: dict[str, str] = {}  # id: "module:function"
+ATTACKS: dict[str, str] = {  # id: "module:function"
+    "B9": "releases:tainted_adapter",
+    "F4": "releases:promotion_race",
+    "F6": "releases:altered_ledger",
+}
 
 
 @dataclass(frozen=True, slots=True)
