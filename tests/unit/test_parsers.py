@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from email.message import EmailMessage
 from io import BytesIO
-from pathlib import Path
 
 import files
 import openpyxl
@@ -13,8 +12,7 @@ import pytest
 from kiban.backends.parsers.dispatch import parse
 from kiban.backends.parsers.outline import heading_level, table_lines
 from kiban.backends.parsers.reflow import reflow
-from kiban.domain.access import NOBODY
-from kiban.domain.document import ParsedDocument, Place, Section, SourceFile
+from kiban.domain.document import ParsedDocument, Place, Section
 from kiban.errors import (
     BrokenFile,
     DocumentError,
@@ -26,10 +24,9 @@ from kiban.errors import (
 
 
 @pytest.fixture
-def read(tmp_path: Path):  # type: ignore[no-untyped-def]
+def read():  # type: ignore[no-untyped-def]
     def read(name: str, content: str | bytes) -> ParsedDocument:
-        content = content if isinstance(content, bytes) else content.encode()
-        return parse(files.source_file(tmp_path / name, content))
+        return parse(name, content if isinstance(content, bytes) else content.encode())
 
     return read
 
@@ -325,10 +322,3 @@ def test_a_heading_is_short_and_no_sentence() -> None:
 def test_a_table_of_labels_is_not_given_a_header() -> None:
     assert table_lines([("名称", "ポンプ"), ("重量", "軽い")]) == ["名称: ポンプ", "重量: 軽い"]
     assert table_lines([("等級", "日当"), ("部長", "3000円")]) == ["等級: 部長、日当: 3000円"]
-
-
-def test_a_thing_named_by_its_id_is_read_by_the_name_of_its_file(tmp_path: Path) -> None:
-    path = tmp_path / "手順.txt"
-    path.write_text("一行目。\n二行目。\n", "utf-8")
-    file = SourceFile("b!drive/01ITEM", path, path.stat().st_size, "", NOBODY)
-    assert parse(file).text.startswith("一行目。")

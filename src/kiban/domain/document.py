@@ -84,6 +84,7 @@ class ParsedDocument:
 
     title: str
     sections: tuple[Section, ...]
+    unread: tuple[Place, ...] = ()  # pictures that may hold text, and that nobody has read
 
     @property
     def text(self) -> str:

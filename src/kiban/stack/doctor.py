@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 
+from kiban.backends.parsers.jail import JailedParser
+from kiban.errors import PartRefused
 from kiban.settings import ROOT, Settings
 from kiban.stack import machine
 from kiban.stack.daemon import Daemon, holder_of
@@ -12,6 +14,7 @@ from kiban.stack.machine import Finding
 from kiban.stack.supervisor import Part
 
 DISK_GIB = 4.0  # for indexes, candidates and logs; the environments are there already
+_LINES = ("limits", "network namespace", "landlock", "seccomp")  # of the parsers' jail
 UV = ROOT / ".bootstrap" / "uv" / "bin" / "uv"
 
 
@@ -21,8 +24,24 @@ def examine(settings: Settings, parts: list[Part]) -> Iterator[Finding]:
     yield from machine.examine(settings.state, gpu=gpu, disk_gib=DISK_GIB)
     yield _environment(".venv")
     yield _environment(".venv-serve", needed=not settings.vllm_urls)
+    yield _jail()
     for part in parts:
         yield from _part(part)
+
+
+def _jail() -> Finding:
+    """Say which lines of defence confine the parsers here; one that keeps them off the network is needed."""
+    try:
+        with JailedParser() as parser:
+            lines = parser.lines_of_defence()
+    except PartRefused as error:
+        return Finding("parser jail", False, error.detail, "rm -r .venv && make setup")
+    missing = [name for name in _LINES if not any(line.startswith(name) for line in lines)]
+    detail = ", ".join(lines) + (f"; not here: {', '.join(missing)}" if missing else "")
+    mend = "Linux 5.13 or newer with landlock, and a container that allows user namespaces or seccomp"
+    return Finding(
+        "parser jail", not missing, detail, mend, needed={"network namespace", "seccomp"} <= {*missing}
+    )
 
 
 def _environment(folder: str, *, needed: bool = True) -> Finding:

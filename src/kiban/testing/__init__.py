@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+from kiban.testing.hostile import misbehave
 from kiban.testing.ledger import MemoryLedger, MemoryRegistry
 from kiban.testing.library import MemoryLibrary, MemorySearch, arrival
 from kiban.testing.serving import MemoryAdapterHost, ScriptedGenerator, echo_generator, write_adapter
-from kiban.testing.sources import MemoryParser, MemorySource, misbehave
+from kiban.testing.sources import MemoryParser, MemorySource
 from kiban.testing.text import HashEmbedder, WordTokenizer
 
 __all__ = [

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -57,25 +55,3 @@ class MemoryParser:
         if isinstance(said, DocumentError):
             raise said
         return ParsedDocument(Path(file.uri).stem, (Section(said, Place()),) if said else ())
-
-
-def misbehave(file: SourceFile) -> ParsedDocument:
-    """A parser that does to its process what hostile files do: the file's name says what."""
-    match Path(file.uri).stem:
-        case "endless":
-            while True:
-                time.sleep(0.01)
-        case "busy":
-            while True:
-                pass
-        case "greedy":
-            return ParsedDocument("greedy", (Section(str(bytearray(2**40)), Place()),))
-        case "crash":
-            os.abort()
-        case "talkative":
-            return ParsedDocument("talkative", (Section("あ" * 10_000_000, Place()),))
-        case "noisy":
-            print("a library prints to standard output")
-        case "writer":
-            file.path.with_suffix(".written").write_text("x")
-    return ParsedDocument(file.uri, (Section("読めた。", Place(page=1)),))

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kiban.backends.candidates import CandidateFolder, CandidateShelf
-from kiban.backends.parsers.jail import JailedParser, Limits
+from kiban.backends.parsers.jail import JailedParser
+from kiban.backends.parsers.worker_process import Limits
 from kiban.backends.postgres.connect import Postgres
 from kiban.backends.postgres.ledger import PostgresLedger
 from kiban.backends.postgres.library import PostgresLibrary

@@ -15,7 +15,7 @@ from kiban.backends.parsers.plaintext import read_table, read_text
 from kiban.backends.parsers.sheet import read_sheets
 from kiban.backends.parsers.slides import read_slides
 from kiban.backends.parsers.word import read_word
-from kiban.domain.document import ParsedDocument, Section, SourceFile
+from kiban.domain.document import ParsedDocument, Section
 from kiban.errors import BrokenFile, DocumentError, EmptyFile, EncryptedFile, HostileFile, UnsupportedFormat
 
 Reader = Callable[[bytes, str], ParsedDocument]  # content, file name without its ending
@@ -44,17 +44,11 @@ _PDF_WITHIN = 1024  # bytes: viewers look this far for "%PDF-"
 _UNSPEAKABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\U000e0000-\U000e007f]")
 
 
-def parse(file: SourceFile) -> ParsedDocument:
+def parse(uri: str, content: bytes, pictures: int = 0) -> ParsedDocument:
     """Return the text of a file by place. Raises a DocumentError for what cannot be read."""
-    try:
-        content = file.path.read_bytes()
-    except OSError as error:
-        raise BrokenFile(f"cannot be opened: {error.strerror}") from error
     if not content.strip():
         raise EmptyFile(f"{len(content)} bytes")
-    name = PurePosixPath(file.uri)
-    if not name.suffix:  # a source that names things by their ids
-        name = PurePosixPath(file.path.name)
+    name = PurePosixPath(uri)
     document = _speakable(_read(_reader(content, name.suffix.lower()), content, name.stem))
     if not any(section.text.strip() for section in document.sections):
         is_pdf = content.startswith(b"%PDF-")
