@@ -9,10 +9,11 @@ from fastapi import APIRouter, Query
 
 from kiban.domain.access import Principal
 from kiban.domain.question import Passage
-from services.chat.errors import NotFound
+from services.chat.errors import REFUSALS, NotFound
 from services.chat.guard import Asker, House
 from services.chat.house import ChatHouse
-from services.chat.shapes import Json, SearchRequest, passage_json, passages_json
+from services.chat.search_shapes import FoundShape, SearchRequest, found_shape
+from services.chat.shapes import Json, passage_json
 
 router = APIRouter(prefix="/v1")
 CONTEXT = 1  # passages before and after the place
@@ -21,14 +22,19 @@ LONGEST_VIEW = 20  # passages
 Position = Annotated[int, Query(ge=0, le=2**31)]
 
 
-@router.post("/search")
-async def search(body: SearchRequest, who: Asker, house: House) -> Json:
-    return await _search(body, who, house)
+@router.get("/search", responses=REFUSALS)
+async def search_by_address(asked: Annotated[SearchRequest, Query()], who: Asker, house: House) -> FoundShape:
+    """Find passages among what you may read, best first. No model is asked.
+
+    Nothing in the reply, its order and its scores included, depends on what you may not read.
+    """
+    return await _search(asked, who, house)
 
 
-@router.get("/search")
-async def search_by_address(query: Annotated[SearchRequest, Query()], who: Asker, house: House) -> Json:
-    return await _search(query, who, house)
+@router.post("/search", responses=REFUSALS)
+async def search(asked: SearchRequest, who: Asker, house: House) -> FoundShape:
+    """The same with a body: what is asked then stands in no address, and in no proxy's log."""
+    return await _search(asked, who, house)
 
 
 @router.get("/documents/{document_id}")
@@ -50,10 +56,9 @@ async def document(
     }
 
 
-async def _search(body: SearchRequest, who: Principal, house: ChatHouse) -> Json:
-    found = await asyncio.to_thread(house.find, body.query, who, body.limit)
-    release_id = await asyncio.to_thread(house.release_id)
-    return {"object": "list", "query": body.query, "release": release_id, "data": passages_json(found)}
+async def _search(asked: SearchRequest, who: Principal, house: ChatHouse) -> FoundShape:
+    found = await asyncio.to_thread(house.search, asked.text, who, asked.limit, asked.lanes)
+    return found_shape(asked.text, found)
 
 
 def _around(passages: list[Passage], start: int, end: int) -> list[Passage]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -14,6 +15,17 @@ from services.chat.shapes import error_json
 
 RETRY_AFTER = "5"  # seconds
 log = logging.getLogger(__name__)
+
+
+_SHAPE = {
+    "application/json": {"example": error_json("what is wrong, and what mends it", "invalid_request_error")}
+}
+# What every route with documents may answer instead, for its OpenAPI description.
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    401: {"description": "The token does not prove who asks", "content": _SHAPE},
+    422: {"description": "What was asked makes no sense", "content": _SHAPE},
+    503: {"description": "A part of the stack does not answer; Retry-After says when to ask again"},
+}
 
 
 class NotFound(KibanError):

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from kiban.domain.access import Principal
-from kiban.domain.question import Answer, Passage, Turn
+from kiban.domain.question import Answer, Found, Passage, Turn
 
 
 class ChatHouse(Protocol):
@@ -19,6 +19,10 @@ class ChatHouse(Protocol):
 
     def find(self, question: str, who: Principal, limit: int) -> list[Passage]:
         """Return what `who` may read about the question, best first."""
+        ...
+
+    def search(self, question: str, who: Principal, limit: int, lanes: Sequence[str]) -> Found:
+        """Search in these lanes, and say by which release."""
         ...
 
     def answer(self, question: str, history: Sequence[Turn], who: Principal) -> AsyncIterator[str | Answer]:

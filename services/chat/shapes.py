@@ -73,13 +73,6 @@ class CompletionRequest(BaseModel):
         return tuple(Turn(message.role, message.text) for message in said)
 
 
-class SearchRequest(BaseModel):
-    """A search without an answer."""
-
-    query: Annotated[str, Field(min_length=1, max_length=LONGEST_QUESTION)]
-    limit: Annotated[int, Field(ge=1, le=50)] = 10
-
-
 class Reply:
     """One answer in OpenAI's shapes: a whole completion, or chunks with one id."""
 

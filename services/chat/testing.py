@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import uvicorn
@@ -15,7 +16,7 @@ from kiban.answer.converse import converse
 from kiban.backends.tokens import LOCAL_ISSUER, LocalIssuer, TokenVerifier
 from kiban.domain.access import Audience, Principal
 from kiban.domain.document import Place
-from kiban.domain.question import Answer, Passage, Turn
+from kiban.domain.question import Answer, Found, LaneRank, Passage, Turn
 from kiban.domain.text import Span, normal_form
 from services.chat.app import create_app
 from services.chat.house import ChatHouse
@@ -87,6 +88,11 @@ class MemoryHouse:
         readable = [passage for audience, passage in self._shelf if who.may_read(audience)]
         ranked = sorted(readable, key=lambda passage: -len(asked & _pairs(passage.title + passage.original)))
         return [p for p in ranked[:limit] if asked & _pairs(p.title + p.original)]
+
+    def search(self, question: str, who: Principal, limit: int, lanes: Sequence[str]) -> Found:
+        passages = enumerate(self.find(question, who, limit), start=1)
+        why = [replace(p, why=tuple(LaneRank(lane, rank, 1.0) for lane in lanes)) for rank, p in passages]
+        return Found(tuple(why), self.release_id())
 
     def answer(self, question: str, history: Sequence[Turn], who: Principal) -> AsyncIterator[str | Answer]:
         return converse(

@@ -141,6 +141,37 @@ def test_search_answers_to_get_and_post_alike(service: Service) -> None:
     assert (passage["number"], passage["title"], passage["span"]) == (1, "旅費規程", [0, len(HOTEL)])
 
 
+def test_search_says_where_each_passage_stands_and_which_lanes_found_it(service: Service) -> None:
+    with service.http() as http:
+        found = http.get("/v1/search", params={"q": "宿泊費", "lanes": "dense,lexical"}).json()
+        lexical = http.get("/v1/search", params={"q": "宿泊費", "lanes": "lexical"}).json()
+    first = found["data"][0]
+    assert found["release"] == service.house.release_id()
+    assert (first["place"]["page"], first["place"]["heading"], first["url"]) == (4, "宿泊費", "")
+    assert [(why["lane"], why["rank"]) for why in first["why"]] == [("dense", 1), ("lexical", 1)]
+    assert [why["lane"] for why in lexical["data"][0]["why"]] == ["lexical"]
+
+
+@pytest.mark.parametrize(
+    "asked", [{}, {"q": " "}, {"q": "a", "limit": 51}, {"q": "a", "limit": 0}, {"q": "a", "lanes": "magic"}]
+)
+def test_a_search_that_makes_no_sense_is_refused_in_words(service: Service, asked: dict[str, str]) -> None:
+    with service.http() as http:
+        reply = http.get("/v1/search", params=asked)
+    assert reply.status_code == 422
+    assert reply.json()["error"]["message"]
+
+
+def test_the_schema_describes_the_search_with_an_example(service: Service) -> None:
+    with service.http() as http:
+        schema = http.get("/openapi.json").json()
+    about = schema["paths"]["/v1/search"]["get"]
+    assert {"q", "limit", "lanes"} <= {parameter["name"] for parameter in about["parameters"]}
+    assert {"200", "401", "422", "503"} <= set(about["responses"])
+    [example] = schema["components"]["schemas"]["FoundShape"]["examples"]
+    assert example["data"][0]["why"]
+
+
 def test_a_cited_place_can_be_opened_in_its_document(service: Service) -> None:
     with service.http() as http:
         opened = http.get("/v1/documents/1", params={"start": 5, "end": 9}).json()

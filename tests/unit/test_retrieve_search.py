@@ -63,6 +63,17 @@ def stored() -> MemoryLibrary:
     return library
 
 
+def test_every_passage_says_which_lanes_found_it_and_where(stored: MemoryLibrary) -> None:
+    asked = {"index": MemorySearch(stored), "tokenizer": TOKENIZER, "embedder": EMBEDDER, "generation": 1}
+    found = find("会議室の予約", SOMEONE, **asked, limit=4)  # type: ignore[arg-type]
+    assert [(why.lane, why.rank) for why in found[0].why] == [("dense", 1), ("lexical", 1)]
+    for lane in ("dense", "lexical"):
+        alone = find("会議室の予約", SOMEONE, **asked, lanes=[lane])  # type: ignore[arg-type]
+        assert [(w.lane, w.rank, w.score) for p in alone for w in p.why] == [
+            (lane, rank, p.score) for rank, p in enumerate(alone, start=1)
+        ]
+
+
 @pytest.mark.parametrize("lanes", [("dense",), ("lexical",), ("dense", "lexical")])
 def test_any_choice_of_lanes_finds_the_passage_and_no_secret(
     stored: MemoryLibrary, lanes: tuple[str, ...]

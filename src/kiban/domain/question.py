@@ -17,6 +17,15 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class LaneRank:
+    """Where one lane of the search put a passage."""
+
+    lane: str
+    rank: int  # 1-based
+    score: float  # the lane's own
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """A chunk shown to the model because this principal may read it."""
 
@@ -30,6 +39,16 @@ class Passage:
     original: str
     normalised: str
     score: float
+    url: str = ""  # where a person opens the document; "" when its source does not say
+    why: tuple[LaneRank, ...] = ()  # the lanes that found it
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one search returned, and the release whose embedder and index generation it used."""
+
+    passages: tuple[Passage, ...]  # best first
+    release_id: str
 
 
 @dataclass(frozen=True, slots=True)

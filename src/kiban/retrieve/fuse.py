@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from kiban.domain.question import Passage
+from kiban.domain.question import LaneRank, Passage
 
 
 def fuse(rankings: Sequence[Sequence[Passage]], weights: Sequence[float]) -> list[Passage]:
@@ -23,6 +23,15 @@ def fuse(rankings: Sequence[Sequence[Passage]], weights: Sequence[float]) -> lis
             passages[passage.chunk_id] = passage
     best_first = sorted(scores, key=lambda chunk_id: (-scores[chunk_id], chunk_id))
     return [replace(passages[chunk_id], score=scores[chunk_id]) for chunk_id in best_first]
+
+
+def explain(passages: Sequence[Passage], rankings: Mapping[str, Sequence[Passage]]) -> list[Passage]:
+    """Return the passages, each with its rank and score in every lane that found it."""
+    places: defaultdict[int, list[LaneRank]] = defaultdict(list)
+    for lane, ranking in rankings.items():
+        for rank, passage in enumerate(ranking, start=1):
+            places[passage.chunk_id].append(LaneRank(lane, rank, passage.score))
+    return [replace(passage, why=tuple(places[passage.chunk_id])) for passage in passages]
 
 
 def _stretched(ranking: Sequence[Passage]) -> list[float]:

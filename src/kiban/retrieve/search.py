@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from kiban.domain.access import Principal
 from kiban.domain.question import Passage
 from kiban.ports import Embedder, SearchIndex, Tokenizer
-from kiban.retrieve.fuse import fuse
+from kiban.retrieve.fuse import explain, fuse
 from kiban.retrieve.plan import Lane, lane
 
 DENSE, LEXICAL = "dense", "lexical"
+LANES = (DENSE, LEXICAL)
 WEIGHTS = {DENSE: 0.5, LEXICAL: 0.5}  # measured: on no set is the mixture worse than the better of the two
 DEPTH = 100  # passages each ranking gives to the fusion
 
@@ -25,7 +26,7 @@ def find(
     generation: int,
     limit: int = 4,
     exact_limit: int = 20_000,
-    lanes: Sequence[str] = (DENSE, LEXICAL),
+    lanes: Sequence[str] = LANES,
 ) -> list[Passage]:
     """Return what answers the question best among what `who` may read, best first.
 
@@ -41,5 +42,6 @@ def find(
         rankings[LEXICAL] = index.matching(who, tokenizer.terms(question), depth)
     if len(rankings) == 1:
         (only,) = rankings.values()
-        return only[:limit]
-    return fuse(list(rankings.values()), [WEIGHTS[name] for name in rankings])[:limit]
+        return explain(only[:limit], rankings)
+    fused = fuse(list(rankings.values()), [WEIGHTS[name] for name in rankings])
+    return explain(fused[:limit], rankings)

@@ -12,10 +12,10 @@ from pathlib import Path
 from kiban.answer.converse import converse
 from kiban.domain.access import Principal
 from kiban.domain.learning import Weights
-from kiban.domain.question import Answer, Passage, Turn
+from kiban.domain.question import Answer, Found, Passage, Turn
 from kiban.domain.release import Release
 from kiban.errors import UnknownModel
-from kiban.retrieve.search import find
+from kiban.retrieve.search import LANES, find
 from kiban.stack.parts import parts
 from kiban.wiring.furniture import BASE_MODEL, Furniture
 from kiban.wiring.releases import Releases
@@ -35,6 +35,10 @@ class Answers:
     def principal(self, token: str) -> Principal:
         """Return who asks. Raises IdentityError."""
         subject = self._furniture.verifier.subject(token)
+        return self.known(subject)
+
+    def known(self, subject: str) -> Principal:
+        """Return a person as the directory knows them, for whoever sits at this machine."""
         return Principal(subject, self._furniture.directory.groups_of(subject))
 
     def token(self, subject: str, hours: float = 12) -> str:
@@ -44,7 +48,15 @@ class Answers:
     def find(self, question: str, who: Principal, limit: int = SHOWN) -> list[Passage]:
         return self.find_with(self._releases.in_force(), question, who, limit)
 
-    def find_with(self, release: Release, question: str, who: Principal, limit: int) -> list[Passage]:
+    def search(
+        self, question: str, who: Principal, limit: int = SHOWN, lanes: Sequence[str] = LANES
+    ) -> Found:
+        release = self._releases.in_force()
+        return Found(tuple(self.find_with(release, question, who, limit, lanes)), release.id)
+
+    def find_with(
+        self, release: Release, question: str, who: Principal, limit: int, lanes: Sequence[str] = LANES
+    ) -> list[Passage]:
         """Search with the embedder and the index generation of a release."""
         embedder = Weights(Path(release.embedder), release.embedder_sha256)
         return find(
@@ -56,6 +68,7 @@ class Answers:
             generation=release.generation,
             limit=limit,
             exact_limit=self._furniture.settings.exact_lane_limit,
+            lanes=lanes,
         )
 
     async def answer(
