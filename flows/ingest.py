@@ -28,6 +28,11 @@ def absorb(folder: Path | None, files: tuple[SourceFile, ...]) -> IngestReport:
     return house().documents.absorb(folder, files)
 
 
+@task(cache_policy=NO_CACHE)
+def tend_index() -> None:
+    house().documents.tend_index()
+
+
 @flow(name="ingest")
 def ingest(folder: Path | None = None) -> IngestReport:
     """Bring the index up to date with a folder.
@@ -41,6 +46,8 @@ def ingest(folder: Path | None = None) -> IngestReport:
     for number, files in enumerate(batches, start=1):
         reports.append(absorb(folder, files))
         house().furniture.progress(number, len(batches), "ingest")
+    if batches:
+        tend_index()
     report = IngestReport.total(reports)
     rows = [
         {"document": d.uri, "state": d.state, "since": f"{d.since:%F %T}", "why": d.reason}

@@ -14,7 +14,8 @@ from kiban.backends.postgres.connect import Postgres
 from kiban.backends.postgres.schema import migrate
 
 TABLES = ("ledger", "release", "lineage", "curriculum", "embedding", "posting", "chunk", "document")
-EMPTY = f"truncate {', '.join(f'kiban.{table}' for table in (*TABLES, 'generation', 'membership', 'zone'))}"
+COUNTED = ("graph", "zone_tally", "term_tally", "generation", "membership", "zone")
+EMPTY = f"truncate {', '.join(f'kiban.{table}' for table in (*TABLES, *COUNTED))}"
 
 
 @pytest.fixture
@@ -55,7 +56,11 @@ def postgres(
     for (partition,) in partitions:
         admin.execute(f"drop table {partition}".encode())
     migrate(postgres_server.dsn("postgres"), postgres_server.passwords)
-    connections = Postgres(postgres_server.dsn("kiban_writer"), postgres_server.dsn("kiban_reader"))
+    connections = Postgres(
+        postgres_server.dsn("kiban_writer"),
+        postgres_server.dsn("kiban_reader"),
+        admin_dsn=postgres_server.dsn("postgres"),
+    )
     yield connections
     connections.close()
 

@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     )
     token_audience: str = Field("kiban", description="The audience a token must name")
     exact_lane_limit: int = Field(20_000, ge=0, description="Search exactly up to this many visible chunks")
+    graph_zone_chunks: int = Field(
+        10_000, ge=100, description="Build a graph for each zone of this many chunks"
+    )
     max_file_mb: int = Field(50, ge=1, description="Larger files are recorded as failed")
     lora_rank: Annotated[Literal[8, 16, 32, 64], BeforeValidator(_number)] = Field(
         16, description="Rank of adapters"

@@ -82,7 +82,7 @@ def plant(house: House) -> list[Fact]:
         for n in range(10)
     ]
     house.put(*(arrival(f"{n}.md", fact.text, readers=fact.readers) for n, fact in enumerate(facts)))
-    house.library.index_generation(house.generation)
+    house.library.tend_index(1)
     return facts
 
 

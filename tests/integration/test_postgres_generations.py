@@ -46,7 +46,7 @@ def test_a_generation_is_built_from_what_is_stored_and_then_answers(
         assert {title for title, _ in waiting.values()} == {"a.md"}
         texts = [chunk.normalised for _, chunk in waiting.values()]
         library.add_embeddings(new, list(waiting), NEW.passages(texts))
-    library.index_generation(new)
+    library.tend_index(1)
 
     search = PostgresSearch(postgres)
     for generation, embedder in ((old, OLD), (new, NEW)):
@@ -95,17 +95,18 @@ def test_the_graph_is_used_when_there_is_much_to_search(library: PostgresLibrary
     texts = [f"text {number}" for number in range(4000)]
     vectors = [[chance.gauss(0, 1) for _ in range(16)] for _ in texts]
     library.put("files", [arrival("a.md", *texts)], {generation: vectors})
-    library.index_generation(generation)
+    library.tend_index(1)
 
     search = PostgresSearch(postgres)
     with postgres.reading(["everyone"]) as tx:
-        tx.execute(GRAPH_SETTINGS)
-        query = GRAPH.format(dimensions=16)
+        tx.execute(GRAPH_SETTINGS, ["200"])
+        (zone,) = tx.execute("select zone_id from kiban.graph").fetchone() or ()
+        query = GRAPH.format(generation=generation, zone=zone, dimensions=16)
         literal = psycopg.sql.Literal(str(vectors[0])).as_string()
         query = query.replace("%(vector)s", f"{literal}::halfvec")
-        query = query.replace("%(generation)s", str(generation)).replace("%(limit)s", "10")
+        query = query.replace("%(limit)s", "10")
         plan = "\n".join(line for (line,) in tx.execute(f"explain {query}".encode()))
-    assert f"embedding_{generation}_graph" in plan
+    assert f"embedding_{generation}_zone_{zone}_graph" in plan
 
     hits = 0
     for vector in vectors[:50]:

@@ -62,13 +62,14 @@ def test_a_rented_database_without_a_superuser_works_the_same(
     passwords = {"kiban_writer": "w" * 20, "kiban_reader": "r" * 20}
     for _ in range(2):
         migrate(rented, passwords)
-    postgres = Postgres(*(dsn_as(rented, role, password) for role, password in passwords.items()))
+    writer, reader = (dsn_as(rented, role, password) for role, password in passwords.items())
+    postgres = Postgres(writer, reader, admin_dsn=rented)
     with postgres.reading([]) as connection:
         posture.check(connection)
     library, embedder = PostgresLibrary(postgres), HashEmbedder()
     generation = library.add_generation("hash", "0", embedder.dimensions, "words-1", "whole")
     library.put("files", [arrival("a.md", "pump", readers=["hr"])], {generation: embedder.passages(["pump"])})
-    library.index_generation(generation)
+    library.tend_index(1)
     search, hr = PostgresSearch(postgres), Principal("aoi", frozenset({"hr"}))
     assert search.nearest(hr, embedder.query("pump"), generation, 1, exact=True)[0].original == "pump"
     assert search.visible_chunks(Principal("ken", frozenset())) == 0

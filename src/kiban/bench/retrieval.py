@@ -62,6 +62,7 @@ def measure(
     limit: int | None = None,
     seed: int = 7,
     exact_limit: int = 20_000,
+    graph_zone_chunks: int = 10_000,
     progress: Progress = lambda done, total, what: None,
 ) -> RetrievalFigures:
     """Ingest the corpus into a database of its own, ask `limit` of its questions, and drop the database.
@@ -82,7 +83,7 @@ def measure(
             library.put("bench", arrivals, {generation: embedder.passages(texts)})
             done += len(batch)
             progress(done, len(corpus), "documents")
-        library.index_generation(generation)
+        library.tend_index(graph_zone_chunks)
         seconds = time.monotonic() - began
 
         figures = {}

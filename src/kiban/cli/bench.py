@@ -69,6 +69,7 @@ def retrieval(
             embedder=furniture.embedder(furniture.base_embedder),
             limit=limit,
             exact_limit=furniture.settings.exact_lane_limit,
+            graph_zone_chunks=furniture.settings.graph_zone_chunks,
             progress=progress,
         )
     if as_json:

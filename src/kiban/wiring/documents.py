@@ -37,13 +37,19 @@ class Documents:
     def ingest(self, folder: Path | None) -> IngestReport:
         """Do all of it in this process, without a flow."""
         furniture = self._furniture
-        return absorb.run(
+        report = absorb.run(
             furniture.source(folder),
             furniture.library,
             furniture.parser,
             furniture.tokenizer,
             furniture.live_embedders(),
         )
+        self.tend_index()
+        return report
+
+    def tend_index(self) -> None:
+        """Give zones that have grown large their graphs."""
+        self._furniture.library.tend_index(self._furniture.settings.graph_zone_chunks)
 
     def all(self) -> list[Document]:
         return self._furniture.library.documents()

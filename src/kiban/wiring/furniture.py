@@ -76,7 +76,7 @@ class Furniture:
 
     @cached_property
     def postgres(self) -> Postgres:
-        return Postgres(self.roles.writer, self.roles.reader)
+        return Postgres(self.roles.writer, self.roles.reader, admin_dsn=self.roles.admin)
 
     @cached_property
     def library(self) -> PostgresLibrary:

@@ -92,7 +92,7 @@ class WeightsMaking:
             library.add_embeddings(generation, list(waiting), turned.passages(texts))
             done += len(waiting)
             progress(done, total, "")
-        library.index_generation(generation)
+        library.tend_index(self._furniture.settings.graph_zone_chunks)
         return generation
 
     def train_adapter(self, written: Curriculum) -> Weights:

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from kiban.backends.postgres import copying, rows
+from kiban.backends.postgres import copying, graphs, rows
 from kiban.backends.postgres.connect import Connection, Postgres
 from kiban.backends.postgres.copying import Shelved, storable
+from kiban.backends.postgres.graphs import Graph
 from kiban.domain.access import Audience
 from kiban.domain.document import Arrival, Chunk, Document, Place, SourceFile
 from kiban.domain.text import Span
@@ -78,7 +79,7 @@ class PostgresLibrary:
         with self._storing(source) as tx:
             zone = _zone(tx, file.audience)
             found = tx.execute(RECORD, _record(source, file, zone, state="failed", reason=reason))
-            tx.execute("delete from kiban.chunk where document_id = %s", found.fetchone())
+            _clear(tx, list(found.fetchone() or ()))
 
     def move_audience(self, source: str, file: SourceFile) -> None:
         with self._storing(source) as tx:
@@ -89,9 +90,12 @@ class PostgresLibrary:
 
     def delete(self, source: str, uris: Iterable[str]) -> int:
         with self._storing(source) as tx:
-            return tx.execute(
-                "delete from kiban.document where source = %s and uri = any(%s)", [source, list(uris)]
-            ).rowcount
+            found = tx.execute(
+                "select id from kiban.document where source = %s and uri = any(%s)", [source, list(uris)]
+            )
+            documents = [id for (id,) in found]
+            _clear(tx, documents)
+            return tx.execute("delete from kiban.document where id = any(%s)", [documents]).rowcount
 
     def set_memberships(self, source: str, memberships: Mapping[str, frozenset[str]]) -> None:
         with self._storing(source) as tx:
@@ -152,10 +156,14 @@ class PostgresLibrary:
             keys = [(id, zones[id]) for id, _ in there]
             copying.embeddings(tx, generation, keys, [vector for _, vector in there])
 
-    def index_generation(self, generation: int) -> None:
-        """Build the graph over a generation in bulk, which is many times faster than row by row."""
+    def tend_index(self, zone_chunks: int) -> list[Graph]:
+        """Add up the tallies, and build a graph for each zone that holds `zone_chunks` chunks; see graphs.py.
+
+        Done after storing much. Reading and storing go on meanwhile. Returns the graphs that were built.
+        """
         with self._postgres.writing() as tx:
-            tx.execute("select kiban.index_generation(%s)", [generation])
+            tx.execute("select kiban.settle_tallies()")
+        return graphs.tend(self._postgres.admin_dsn, zone_chunks)
 
     def drop_generation(self, generation: int) -> None:
         """Remove a generation and its vectors; Postgres refuses if a release was made with it."""
@@ -194,6 +202,13 @@ def _record(
     }
 
 
+def _clear(tx: Connection, documents: list[int]) -> None:
+    """Delete what documents say: postings at once, for chunk by chunk they would be counted off singly."""
+    of_these = "select id from kiban.chunk where document_id = any(%s)"
+    tx.execute(f"delete from kiban.posting where chunk_id in ({of_these})".encode(), [documents])
+    tx.execute("delete from kiban.chunk where document_id = any(%s)", [documents])
+
+
 def _shelve(tx: Connection, source: str, arrivals: Sequence[Arrival]) -> list[Shelved]:
     """Record the documents, clear what their older versions said, and give each chunk its keys."""
     zones = {audience: _zone(tx, audience) for audience in {arrival.file.audience for arrival in arrivals}}
@@ -202,7 +217,7 @@ def _shelve(tx: Connection, source: str, arrivals: Sequence[Arrival]) -> list[Sh
         zone = zones[arrival.file.audience]
         found = tx.execute(RECORD, _record(source, arrival.file, zone, state="ready", title=arrival.title))
         documents.append((*(found.fetchone() or ()), zone))
-    tx.execute("delete from kiban.chunk where document_id = any(%s)", [[id for id, _ in documents]])
+    _clear(tx, [id for id, _ in documents])
     count = sum(len(arrival.chunks) for arrival in arrivals)
     ids = tx.execute("select nextval('kiban.chunk_id_seq') from generate_series(1, %s)", [count])
     return [

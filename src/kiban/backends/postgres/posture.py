@@ -10,7 +10,7 @@ from kiban.backends.postgres.connect import Connection
 from kiban.domain.access import EVERYONE
 from kiban.errors import UnsafeRole
 
-GUARDED = ["zone", "document", "chunk", "posting", "embedding"]
+GUARDED = ["zone", "document", "chunk", "posting", "embedding", "zone_tally", "term_tally", "graph"]
 READABLE = [*GUARDED, "generation", "membership", "release", "ledger"]
 
 # Each query returns a sentence per fault, and no row when all is well.
@@ -58,6 +58,13 @@ INSPECTIONS = (
     group by name
     having count(polname) <> 1 or max(pg_get_expr(polqual, polrelid))
         !~ case name when 'zone' then 'reading_groups' else 'zone_id = ANY' end
+    """,
+    # A graph through several zones would let some rows decide which others are found.
+    r"""
+    select concat_ws(' ', relname, 'is a graph through more than one zone')
+    from pg_index join pg_class on pg_class.oid = indexrelid join pg_am on pg_am.oid = relam
+    where relnamespace = 'kiban'::regnamespace and amname in ('hnsw', 'ivfflat')
+        and coalesce(pg_get_expr(indpred, indrelid), '') !~ '^\(zone_id = \d+\)$'
     """,
     """
     select concat_ws(' ', current_user, 'may read', relname)

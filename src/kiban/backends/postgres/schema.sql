@@ -57,17 +57,94 @@ create table if not exists kiban.chunk (
 );
 create index if not exists chunk_zone on kiban.chunk (zone_id) include (length);
 
+-- The key is all that the lexical lane reads: term by term, and only of the zones it may see.
 create table if not exists kiban.posting (
     term text not null,
     chunk_id bigint not null,
     zone_id integer not null,
     frequency integer not null,
     length integer not null,
-    primary key (term, chunk_id),
     foreign key (chunk_id, zone_id) references kiban.chunk (id, zone_id)
         on update cascade on delete cascade
 );
+do $$
+begin
+    if not exists (
+        select from pg_constraint where conrelid = 'kiban.posting'::regclass and conname = 'posting_key'
+    ) then
+        alter table kiban.posting drop constraint if exists posting_pkey;  -- before tallies: (term, chunk_id)
+        alter table kiban.posting add constraint posting_key
+            primary key (term, zone_id, chunk_id) include (frequency, length);
+    end if;
+end $$;
 create index if not exists posting_chunk on kiban.posting (chunk_id, zone_id);
+
+-- What there is, zone by zone: rows of differences, whose sum is exact in every transaction. Nothing is
+-- ever updated, so those who store at once do not wait for each other. `kiban.settle_tallies` adds them up.
+create table if not exists kiban.zone_tally (
+    zone_id integer not null,
+    chunks bigint not null,
+    length bigint not null  -- terms, repeats counted
+);
+create index if not exists zone_tally_zone on kiban.zone_tally (zone_id) include (chunks, length);
+
+create table if not exists kiban.term_tally (
+    term text not null,
+    zone_id integer not null,
+    chunks bigint not null  -- that hold the term
+);
+create index if not exists term_tally_term on kiban.term_tally (term, zone_id) include (chunks);
+
+create or replace function kiban.tally_chunks() returns trigger language plpgsql as $$
+begin
+    if tg_op <> 'DELETE' then
+        insert into kiban.zone_tally (zone_id, chunks, length)
+        select zone_id, count(*), sum(length) from arrived group by zone_id;
+    end if;
+    if tg_op <> 'INSERT' then
+        insert into kiban.zone_tally (zone_id, chunks, length)
+        select zone_id, -count(*), -sum(length) from gone group by zone_id;
+    end if;
+    return null;
+end $$;
+
+create or replace function kiban.tally_terms() returns trigger language plpgsql as $$
+begin
+    if tg_op <> 'DELETE' then
+        insert into kiban.term_tally (term, zone_id, chunks)
+        select term, zone_id, count(*) from arrived group by term, zone_id;
+    end if;
+    if tg_op <> 'INSERT' then
+        insert into kiban.term_tally (term, zone_id, chunks)
+        select term, zone_id, -count(*) from gone group by term, zone_id;
+    end if;
+    return null;
+end $$;
+
+do $$
+declare
+    counted text;
+    counting text;
+begin
+    for counted, counting in values ('chunk', 'tally_chunks'), ('posting', 'tally_terms') loop
+        if exists (select from pg_trigger where tgname = counting || '_arrived') then
+            continue;
+        end if;
+        execute format('create trigger %s_arrived after insert on kiban.%I referencing new table as arrived '
+            'for each statement execute function kiban.%I()', counting, counted, counting);
+        execute format('create trigger %s_moved after update on kiban.%I referencing old table as gone '
+            'new table as arrived for each statement execute function kiban.%I()', counting, counted, counting);
+        execute format('create trigger %s_gone after delete on kiban.%I referencing old table as gone '
+            'for each statement execute function kiban.%I()', counting, counted, counting);
+        if counted = 'chunk' then
+            insert into kiban.zone_tally
+            select zone_id, count(*), sum(length) from kiban.chunk group by zone_id;
+        else
+            insert into kiban.term_tally
+            select term, zone_id, count(*) from kiban.posting group by term, zone_id;
+        end if;
+    end loop;
+end $$;
 
 -- One embedder + chunking + tokeniser is one generation of the index. A new one is built beside the old.
 create table if not exists kiban.generation (
@@ -92,6 +169,15 @@ create table if not exists kiban.embedding (
 ) partition by list (generation_id);
 create index if not exists embedding_chunk on kiban.embedding (chunk_id, zone_id);
 create index if not exists embedding_zone on kiban.embedding (zone_id);  -- the exact lane's way in
+alter table kiban.embedding alter column vector set storage plain;  -- beside its row: 2,000 bytes are not long
+
+-- The zones of a generation that are searched through a graph: an index over that zone's vectors alone.
+-- graphs.py enters one here when it is whole.
+create table if not exists kiban.graph (
+    generation_id integer not null references kiban.generation on delete cascade,
+    zone_id integer not null references kiban.zone,
+    primary key (generation_id, zone_id)
+);
 
 -- What was learnt from what. No foreign key to document: lineage outlives what it points at.
 create table if not exists kiban.curriculum (
@@ -160,7 +246,9 @@ do $$
 declare
     name text;
 begin
-    foreach name in array array['zone', 'document', 'chunk', 'posting', 'embedding'] loop
+    foreach name in array array[
+        'zone', 'document', 'chunk', 'posting', 'embedding', 'zone_tally', 'term_tally', 'graph'
+    ] loop
         execute format('alter table kiban.%I enable row level security', name);
         execute format('alter table kiban.%I force row level security', name);
         execute format('drop policy if exists keepers on kiban.%I', name);
@@ -203,15 +291,26 @@ begin
     return generation;
 end $$;
 
-create or replace function kiban.index_generation(generation integer) returns void
-language plpgsql security definer set search_path from current as $$
+drop function if exists kiban.index_generation;  -- its graph ran through all zones
+do $$
+declare
+    graph text;
 begin
-    execute format(
-        'create index if not exists embedding_%s_graph on kiban.embedding_%s '
-        'using hnsw ((vector::halfvec(%s)) halfvec_cosine_ops)', $1, $1,
-        (select dimensions from kiban.generation where id = $1));
-    execute format('analyze kiban.embedding_%s', $1);
+    for graph in select indexname from pg_indexes where schemaname = 'kiban' and indexname ~ '^embedding_\d+_graph$' loop
+        execute format('drop index kiban.%I', graph);
+    end loop;
 end $$;
+
+-- Adds the differences up. Two at once do not count anything twice: the second finds the rows gone.
+create or replace function kiban.settle_tallies() returns void
+language sql security definer set search_path from current as $$
+    with taken as (delete from kiban.zone_tally returning zone_id, chunks, length)
+    insert into kiban.zone_tally select zone_id, sum(chunks), sum(length) from taken
+    group by zone_id having sum(chunks) <> 0;
+    with taken as (delete from kiban.term_tally returning term, zone_id, chunks)
+    insert into kiban.term_tally select term, zone_id, sum(chunks) from taken
+    group by term, zone_id having sum(chunks) <> 0;
+$$;
 
 create or replace function kiban.drop_generation(generation integer) returns void
 language plpgsql security definer set search_path from current as $$
@@ -223,15 +322,18 @@ begin
     delete from kiban.generation where id = $1;
 end $$;
 
-revoke execute on function kiban.add_generation, kiban.index_generation, kiban.drop_generation from public;
-grant execute on function kiban.add_generation, kiban.index_generation, kiban.drop_generation to kiban_writer;
+revoke execute on function kiban.add_generation, kiban.settle_tallies, kiban.drop_generation from public;
+grant execute on function kiban.add_generation, kiban.settle_tallies, kiban.drop_generation to kiban_writer;
 
 grant usage on schema kiban to kiban_writer, kiban_reader;
 grant select, insert, update, delete on kiban.zone, kiban.membership, kiban.document, kiban.chunk,
     kiban.posting, kiban.embedding, kiban.curriculum, kiban.lineage to kiban_writer;
+grant select, insert on kiban.zone_tally, kiban.term_tally to kiban_writer;
+grant select on kiban.graph to kiban_writer;
 grant select, insert on kiban.release, kiban.ledger to kiban_writer;
 grant select on kiban.generation, kiban.tainted_curriculum to kiban_writer;
 grant usage on sequence kiban.chunk_id_seq to kiban_writer;
 grant select on kiban.zone, kiban.document, kiban.chunk, kiban.posting, kiban.embedding,
-    kiban.generation, kiban.membership, kiban.release, kiban.ledger to kiban_reader;
+    kiban.generation, kiban.membership, kiban.release, kiban.ledger, kiban.zone_tally, kiban.term_tally,
+    kiban.graph to kiban_reader;
 grant select (curriculum_sha256) on kiban.tainted_curriculum to kiban_reader;  -- not which documents

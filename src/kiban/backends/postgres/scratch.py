@@ -25,7 +25,8 @@ def scratch_database(admin_dsn: str, passwords: Mapping[str, str]) -> Iterator[P
     try:
         here = psycopg.conninfo.make_conninfo(admin_dsn, dbname=name)
         migrate(here, passwords)
-        postgres = Postgres(*(dsn_as(here, role, passwords[role]) for role in (WRITER, READER)))
+        writer, reader = (dsn_as(here, role, passwords[role]) for role in (WRITER, READER))
+        postgres = Postgres(writer, reader, admin_dsn=here)
         try:
             yield postgres
         finally:

@@ -1,15 +1,14 @@
 """ports.SearchIndex: the index as one principal sees it.
 
-Row-level security hides rows before anything is counted or ranked, so what a principal receives depends
-on nothing else. The one exception is the graph lane: its graph runs through hidden rows as well, so they
-can change which of the *visible* ones it finds. The exact lane has no exception.
+Row-level security hides rows before anything is counted or ranked, and every graph runs through one zone
+alone, so what a principal receives depends on nothing else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kiban.backends.postgres import rows
+from kiban.backends.postgres import bm25, rows
 from kiban.backends.postgres.connect import Postgres
 from kiban.backends.postgres.copying import half
 from kiban.domain.access import EVERYONE, Principal
@@ -19,48 +18,30 @@ from kiban.ports import Vector
 
 BROWSE = f"with hit as (select id as chunk_id, 0 as score from kiban.chunk) {rows.PASSAGES}"
 
-# "+ 0" keeps the planner from the graph: under a filter the graph returns too few rows, silently.
-EXACT = f"""
-with hit as materialized (
-    select chunk_id, 1 - (vector <=> %(vector)s) as score from kiban.embedding
-    where generation_id = %(generation)s
-    order by (vector <=> %(vector)s) + 0, chunk_id limit %(limit)s
-) {rows.PASSAGES} order by hit.score desc, chunk.id
+# "+ 0" keeps the planner from a graph: whatever is not searched through one is compared whole.
+EXACT = """
+(select chunk_id, 1 - (vector <=> %(vector)s) as score from kiban.embedding
+where generation_id = %(generation)s and zone_id <> all(%(graphs)s::integer[])
+order by (vector <=> %(vector)s) + 0, chunk_id limit %(limit)s)
 """
 
-# The cast is the expression that the graph's index was built on.
-GRAPH = f"""
+# The cast and the zone are those that the graph was built with.
+GRAPH = """
+(select chunk_id, 1 - (vector <=> %(vector)s) as score from kiban.embedding
+where generation_id = {generation} and zone_id = {zone}
+order by vector::halfvec({dimensions}) <=> %(vector)s limit %(limit)s)
+"""
+NEAREST = f"""
 with hit as materialized (
-    select chunk_id, 1 - (vector <=> %(vector)s) as score from kiban.embedding
-    where generation_id = %(generation)s
-    order by vector::halfvec({{dimensions}}) <=> %(vector)s limit %(limit)s
+    select chunk_id, score from ({{lanes}}) as lane order by score desc, chunk_id limit %(limit)s
 ) {rows.PASSAGES} order by hit.score desc, chunk.id
 """
+GRAPHS = "select zone_id from kiban.graph where generation_id = %s order by zone_id"  # that may be seen
 GRAPH_SETTINGS = """
-select set_config('hnsw.iterative_scan', 'strict_order', true), set_config('hnsw.ef_search', '200', true)
+select set_config('hnsw.iterative_scan', 'strict_order', true), set_config('hnsw.ef_search', %s, true),
+       set_config('enable_sort', 'off', true)
 """
-
-# Okapi BM25 (Robertson & Zaragoza 2009, with Lucene's non-negative idf), k1 = 1.2, b = 0.75. All of its
-# statistics are of visible chunks. Summed in the order of the terms, so the last bit is the same each time.
-MATCHING = f"""
-with visible as materialized (
-    select count(*)::float8 as chunks, avg(length)::float8 as mean from kiban.chunk
-), asked as materialized (
-    select term, number::integer from unnest(%(terms)s::text[]) with ordinality as asked (term, number)
-), found as materialized (
-    select number, chunk_id, frequency::float8, length::float8 from asked join kiban.posting using (term)
-), weight as materialized (
-    select number, ln(1 + ((select chunks from visible) - holding + 0.5) / (holding + 0.5)) as idf
-    from (select number, count(*)::float8 as holding from found group by number) as counted
-), hit as materialized (
-    select chunk_id, sum(
-        idf * frequency * 2.2 / (frequency + 1.2 * (0.25 + 0.75 * length / (select mean from visible)))
-        order by number
-    ) as score
-    from found join weight using (number)
-    group by chunk_id order by score desc, chunk_id limit %(limit)s
-) {rows.PASSAGES} order by hit.score desc, chunk.id
-"""
+EF_SEARCH = 200  # neighbours a walk keeps in view; at most 1,000 in pgvector
 
 
 class PostgresSearch:
@@ -71,7 +52,7 @@ class PostgresSearch:
 
     def visible_chunks(self, who: Principal) -> int:
         with self._postgres.reading(_groups(who)) as tx:
-            found = tx.execute("select count(*) from kiban.chunk").fetchone()
+            found = tx.execute("select coalesce(sum(chunks), 0) from kiban.zone_tally").fetchone()
             assert found is not None
             return int(found[0])
 
@@ -93,19 +74,24 @@ class PostgresSearch:
     def nearest(
         self, who: Principal, vector: Vector, generation: int, limit: int, *, exact: bool
     ) -> list[Passage]:
-        asked = {"vector": half(vector), "generation": generation, "limit": limit}
+        """Unless `exact`, large zones are searched through their graphs, and the others exactly."""
         with self._postgres.reading(_groups(who)) as tx:
-            if exact:
-                found = tx.execute(EXACT, asked)
-            else:
-                tx.execute(GRAPH_SETTINGS)
-                found = tx.execute(GRAPH.format(dimensions=len(vector)).encode(), asked)
+            graphs = [] if exact else [zone for (zone,) in tx.execute(GRAPHS, [generation])]
+            lanes = [
+                EXACT,
+                *(GRAPH.format(generation=generation, zone=z, dimensions=len(vector)) for z in graphs),
+            ]
+            if graphs:
+                tx.execute(GRAPH_SETTINGS, [str(max(EF_SEARCH, limit))])
+            found = tx.execute(
+                NEAREST.format(lanes="union all".join(lanes)).encode(),
+                {"vector": half(vector), "generation": generation, "limit": limit, "graphs": graphs},
+            )
             return [rows.passage(*row) for row in found]
 
     def matching(self, who: Principal, terms: Sequence[str], limit: int) -> list[Passage]:
         with self._postgres.reading(_groups(who)) as tx:
-            found = tx.execute(MATCHING, {"terms": sorted(set(terms)), "limit": limit})
-            return [rows.passage(*row) for row in found]
+            return [rows.passage(*row) for row in bm25.best(tx, terms, limit)]
 
 
 class PostgresDirectory:
