@@ -59,7 +59,7 @@ class Classroom:
             texts = [chunking.embedding_text(title, chunk) for title, chunk in waiting.values()]
             self.library.add_embeddings(generation, list(waiting), embedder.passages(texts))
             progress(done := done + len(waiting), total, f"embed with {name}")
-        self.library.index_generation(generation)
+        self.library.tend_index()
         return generation
 
     def find(self, question: str, embedder: Embedder, generation: int, limit: int) -> list[Passage]:

@@ -156,7 +156,7 @@ class PostgresLibrary:
             keys = [(id, zones[id]) for id, _ in there]
             copying.embeddings(tx, generation, keys, [vector for _, vector in there])
 
-    def tend_index(self, zone_chunks: int) -> list[Graph]:
+    def tend_index(self, zone_chunks: int = 10_000) -> list[Graph]:
         """Add up the tallies, and build a graph for each zone that holds `zone_chunks` chunks; see graphs.py.
 
         Done after storing much. Reading and storing go on meanwhile. Returns the graphs that were built.
