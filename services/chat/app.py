@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
-from services.chat import completions, documents, errors, operation
+from services.chat import completions, documents, errors, operation, tools
 from services.chat.guard import Guard
 from services.chat.house import ChatHouse
 from services.chat.metrics import MeasureRequests, Metrics
@@ -19,12 +19,13 @@ PAGE = Path(__file__).parent / "page"
 def create_app(house: ChatHouse) -> FastAPI:
     """Return the app that answers for `house`."""
     # FastAPI's own documentation pages load scripts from elsewhere; the schema alone stays, for tools.
-    app = FastAPI(title="Kiban", docs_url=None, redoc_url=None)
+    app = FastAPI(title="Kiban", docs_url=None, redoc_url=None, lifespan=tools.lifespan)
     app.state.house = house
     app.state.metrics = Metrics()
     errors.install(app)
     for part in (completions, documents, operation):
         app.include_router(part.router)
+    tools.mount(app, house)
     app.add_api_route("/", _index, include_in_schema=False)
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
     app.add_middleware(Guard)

@@ -14,6 +14,8 @@ from kiban.errors import IdentityError, KibanError, PartError, ReleaseError
 from services.chat.shapes import error_json
 
 RETRY_AFTER = "5"  # seconds
+TOOLS = "/mcp"
+ABOUT_TOOLS = "/.well-known/oauth-protected-resource/mcp"
 log = logging.getLogger(__name__)
 
 
@@ -45,7 +47,10 @@ def install(app: FastAPI) -> None:
 
 def _unknown_asker(request: Request, error: Exception) -> JSONResponse:
     content = error_json(str(error), "authentication_error", code="invalid_api_key")
-    return JSONResponse(content, 401, {"WWW-Authenticate": "Bearer"})
+    challenge = "Bearer"
+    if request.url.path == TOOLS:  # where MCP clients look for the issuer (RFC 9728)
+        challenge += f' resource_metadata="{request.base_url}{ABOUT_TOOLS.removeprefix("/")}"'
+    return JSONResponse(content, 401, {"WWW-Authenticate": challenge})
 
 
 def _not_found(request: Request, error: Exception) -> JSONResponse:

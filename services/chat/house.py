@@ -37,6 +37,10 @@ class ChatHouse(Protocol):
         """Return what answers now."""
         ...
 
+    def token_issuer(self) -> str | None:
+        """Return the OpenID provider whose tokens are taken; None when this house signs its own."""
+        ...
+
     def ready(self) -> dict[str, str]:
         """Return each part of the stack with "ok" or what is wrong with it."""
         ...

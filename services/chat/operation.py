@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from services.chat.errors import RETRY_AFTER
+from services.chat.errors import ABOUT_TOOLS, RETRY_AFTER, TOOLS
 from services.chat.guard import House
 from services.chat.shapes import Json
 
@@ -28,6 +28,17 @@ async def readyz(house: House) -> JSONResponse:
     if all(state == "ok" for state in parts.values()):
         return JSONResponse({"status": "ready", "parts": parts})
     return JSONResponse({"status": "not ready", "parts": parts}, 503, {"Retry-After": RETRY_AFTER})
+
+
+@router.get(ABOUT_TOOLS)
+async def about_tools(request: Request, house: House) -> Json:
+    """Who issues the tokens that /mcp asks for (OAuth 2.0 Protected Resource Metadata, RFC 9728)."""
+    issuer = house.token_issuer()
+    return {
+        "resource": f"{request.base_url}{TOOLS.removeprefix('/')}",
+        "bearer_methods_supported": ["header"],
+        **({"authorization_servers": [issuer]} if issuer else {}),
+    }
 
 
 @router.get("/metrics")

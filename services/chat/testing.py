@@ -31,7 +31,7 @@ def serving(house: ChatHouse) -> Iterator[str]:
     with socket.socket(proto=socket.IPPROTO_TCP) as listening:  # so that asyncio sends small writes at once
         listening.bind(("127.0.0.1", 0))
         listening.listen()  # who calls before the server is up waits, and is not refused
-        server = uvicorn.Server(uvicorn.Config(create_app(house), log_level="critical", lifespan="off"))
+        server = uvicorn.Server(uvicorn.Config(create_app(house), log_level="critical", lifespan="on"))
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
         try:
@@ -122,6 +122,9 @@ class MemoryHouse:
 
     def release_id(self) -> str:
         return "5f0c2e9ab714"
+
+    def token_issuer(self) -> str | None:
+        return None
 
     def ready(self) -> dict[str, str]:
         return self.parts

@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     token_issuer: str | None = Field(
         None, description="OIDC issuer URL; unset: tokens this house signs itself"
     )
+    mcp_token: str | None = Field(None, description="The token with which `kiban mcp` asks, without --as")
     token_audience: str = Field("kiban", description="The audience a token must name")
     exact_lane_limit: int = Field(20_000, ge=0, description="Search exactly up to this many visible chunks")
     graph_zone_chunks: int = Field(

@@ -21,7 +21,7 @@ MODULES = {
     "kiban.cli.models": ("models",),
     "kiban.cli.documents": ("ingest", "ask", "token"),
     "kiban.cli.bench": ("bench",),
-    "kiban.cli.search": ("search",),
+    "kiban.cli.search": ("search", "mcp"),
     "kiban.cli.learning": ("adapt", "judge", "promote", "rollback", "history"),
 }
 COMMANDS = {command: module for module, commands in MODULES.items() for command in commands}

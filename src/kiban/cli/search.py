@@ -1,4 +1,4 @@
-"""`kiban search`: passages for a person, and why each was found."""
+"""`kiban search mcp`: passages for a person, and the tools with which an agent finds them for that person."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from kiban.cli.output import Json
+from kiban.domain.access import Principal
 from kiban.domain.document import Place
 from kiban.domain.question import Found, Passage
+from kiban.errors import IdentityError
 
 SNIPPET = 80  # characters
 
@@ -35,6 +38,26 @@ def search(
         _print(question, found)
 
 
+def mcp(
+    who: Annotated[
+        str | None, typer.Option("--as", help="For whom the agent asks; else the token in KIBAN_MCP_TOKEN.")
+    ] = None,
+) -> None:
+    """Speak the Model Context Protocol on standard input and output: tools search and ask, for one person."""
+    from kiban.wiring import house
+    from services.chat.tools import tool_server
+
+    answers, token = house().answers, house().furniture.settings.mcp_token
+    if who is None and token is None:
+        raise IdentityError("nobody asks", mend="kiban mcp --as PERSON, or a token in KIBAN_MCP_TOKEN")
+
+    def asking(_: object) -> Principal:
+        # Looked up for every call: a token may expire, and groups may change, while an agent works.
+        return answers.known(who) if who is not None else answers.principal(token or "")
+
+    tool_server(answers, asking).run("stdio")
+
+
 def _lanes(given: str) -> tuple[str, ...]:
     from kiban.retrieve.search import LANES
 
@@ -45,13 +68,15 @@ def _lanes(given: str) -> tuple[str, ...]:
 
 
 def _print(question: str, found: Found) -> None:
-    table = Table("#", "document", "where", "score", "why", "text", title=f"{question} ({found.release_id})")
+    table = Table(
+        "#", "document", "where", "score", "why", "text", title=escape(f"{question} ({found.release_id})")
+    )
     for number, passage in enumerate(found.passages, start=1):
         why = ", ".join(f"{hit.lane} {hit.rank}" for hit in passage.why)
-        snippet = " ".join(passage.original.split())[:SNIPPET]
-        document = f"{passage.title}\n{passage.uri} v{passage.version}"
-        table.add_row(str(number), document, _where(passage), f"{passage.score:.3f}", why, snippet)
-    Console().print(table, markup=False)
+        snippet = escape(" ".join(passage.original.split())[:SNIPPET])
+        document = escape(f"{passage.title}\n{passage.uri} v{passage.version}")
+        table.add_row(str(number), document, escape(_where(passage)), f"{passage.score:.3f}", why, snippet)
+    Console().print(table)
 
 
 def _where(passage: Passage) -> str:

@@ -118,6 +118,9 @@ class Answers:
     def document(self, document_id: int, who: Principal) -> list[Passage]:
         return self._furniture.index.read(who, document_id)
 
+    def token_issuer(self) -> str | None:
+        return self._furniture.settings.token_issuer
+
     def release_id(self) -> str:
         return self._releases.in_force().id
 

@@ -1,0 +1,168 @@
+"""Search and ask as tools for agents: the Model Context Protocol, over HTTP beside chat and over stdio.
+
+Who asks is never an argument. Over HTTP it is the bearer token of the very request that calls the tool (there
+are no sessions that could outlive it), over stdio whoever the process was started for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Request
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp
+from mcp.server.transport_security import TransportSecuritySettings
+from mcp.types import ToolAnnotations
+from pydantic import BaseModel, Field
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from kiban.domain.access import Principal
+from kiban.domain.question import Answer
+from kiban.errors import KibanError, PartError
+from services.chat.errors import TOOLS
+from services.chat.guard import asker
+from services.chat.house import ChatHouse
+from services.chat.search_shapes import (
+    EVERY_LANE,
+    FoundShape,
+    Lane,
+    PassageShape,
+    found_shape,
+    passage_shapes,
+)
+from services.chat.shapes import LONGEST_QUESTION, citation_json
+
+ASKING = "kiban.principal"  # where a request's scope keeps who asks
+WhoAsks = Callable[[Context[Any, Any]], Principal]
+
+INSTRUCTIONS = (
+    "社内文書の検索と質問応答。呼び出した本人が読める文書だけを使います。"
+    " / Search and questions over the company's documents, among those alone that the caller may read."
+)
+SEARCH = (
+    "社内文書から、質問に関係する箇所を探して良い順に返します。文書名・版・ページなどの場所・原文つき。"
+    " / Find passages in the company's documents, best first, each with its document, version, place and "
+    "verbatim text."
+)
+ASK = (
+    "社内文書だけを根拠に質問に答えます。引用は原文と一致することを確認済み。書かれていなければそう答えます。"
+    " / Answer a question from the company's documents alone. Quotations are proven verbatim; when the "
+    "documents do not say, so does the answer."
+)
+
+Words = Annotated[
+    str,
+    Field(min_length=1, max_length=LONGEST_QUESTION, description="質問または検索語 / a question or words"),
+]
+Limit = Annotated[int, Field(ge=1, le=50, description="件数の上限 / passages, at most")]
+Lanes = Annotated[list[Lane], Field(min_length=1, description="検索の方式 / which lanes to search")]
+
+
+class CitationShape(BaseModel):
+    """A quotation proven verbatim: characters `span` of the document's text are `quote`."""
+
+    number: int = Field(description="The [n] in the text")
+    document_id: int
+    uri: str
+    title: str
+    version: int
+    place: dict[str, str | int | None]
+    span: tuple[int, int]
+    quote: str
+
+
+class AnswerShape(BaseModel):
+    """An answer with its sources."""
+
+    text: str
+    abstained: bool = Field(description="The documents do not say")
+    release: str
+    citations: list[CitationShape]
+    passages: list[PassageShape]
+
+
+def tool_server(house: ChatHouse, who_asks: WhoAsks) -> MCPServer[Any]:
+    """Return a server with both tools. `who_asks` is called for every call of a tool."""
+    server: MCPServer[Any] = MCPServer(
+        "kiban", title="Kiban 基盤", instructions=INSTRUCTIONS, log_level="WARNING"
+    )
+    reads = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+
+    @server.tool(title="社内文書を検索 / Search documents", description=SEARCH, annotations=reads)
+    async def search(
+        query: Words, context: Context[Any, Any], limit: Limit = 8, lanes: Lanes = EVERY_LANE
+    ) -> FoundShape:
+        def found() -> FoundShape:
+            return found_shape(query, house.search(query, who_asks(context), limit, lanes))
+
+        return await _in_words(asyncio.to_thread(found))
+
+    @server.tool(title="社内文書に質問 / Ask the documents", description=ASK, annotations=reads)
+    async def ask(question: Words, context: Context[Any, Any]) -> AnswerShape:
+        return await _in_words(_answer(house, question, lambda: who_asks(context)))
+
+    return server
+
+
+def mount(app: FastAPI, house: ChatHouse) -> None:
+    """Serve the tools at /mcp of `app`, to whoever its bearer tokens prove."""
+    server = tool_server(house, _asker_of_request)
+    # A token is needed anyway, which no page of another site has: any host name may lead here.
+    anywhere = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+    server.streamable_http_app(stateless_http=True, json_response=True, transport_security=anywhere)
+    app.router.routes.append(
+        Route(TOOLS, _Proven(StreamableHTTPASGIApp(server.session_manager)), methods=["POST"])
+    )
+    app.state.tools = server.session_manager
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Run the tools' sessions for as long as the app runs."""
+    async with app.state.tools.run():
+        yield
+
+
+class _Proven:
+    """ASGI: lets a request through with who asks in its scope. Raises IdentityError."""
+
+    def __init__(self, app: StreamableHTTPASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[ASKING] = await asker(Request(scope))
+        await self._app(scope, receive, send)
+
+
+def _asker_of_request(context: Context[Any, Any]) -> Principal:
+    principal = context.request_context.request.scope[ASKING]
+    assert isinstance(principal, Principal)
+    return principal
+
+
+async def _answer(house: ChatHouse, question: str, who: Callable[[], Principal]) -> AnswerShape:
+    principal = await asyncio.to_thread(who)
+    async with aclosing(house.answer(question, (), principal)) as pieces:  # type: ignore[type-var]
+        async for piece in pieces:
+            if isinstance(piece, Answer):
+                return AnswerShape(
+                    text=piece.text,
+                    abstained=piece.abstained,
+                    release=piece.release_id,
+                    citations=[CitationShape(**citation_json(citation)) for citation in piece.citations],
+                    passages=passage_shapes(piece.passages),
+                )
+    raise PartError("the answer has no end")
+
+
+async def _in_words(work: Any) -> Any:
+    """Let the agent read what is wrong, when it is something we say on purpose."""
+    try:
+        return await work
+    except KibanError as error:
+        raise ToolError(str(error)) from error
