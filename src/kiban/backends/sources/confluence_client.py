@@ -9,6 +9,7 @@ from typing import Any
 
 from atlassian.rest_client import AtlassianRestAPI
 from requests import JSONDecodeError, RequestException, Response, Session
+from requests.exceptions import SSLError
 
 from kiban.backends.sources.patience import NO_ANSWER, Patience, Reply
 
@@ -96,6 +97,8 @@ class ConfluenceClient:
 def _reply_of(error: Exception) -> Reply:
     if isinstance(error, JSONDecodeError):
         return Reply(200, "something else than JSON; is this a page to log in?")
+    if isinstance(error, SSLError):
+        return Reply(NO_ANSWER, "its certificate is not trusted", final=True)
     response = getattr(error, "response", None)
     if response is None:
         return Reply(NO_ANSWER, type(error).__name__)

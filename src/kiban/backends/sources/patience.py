@@ -27,6 +27,7 @@ class Reply:
     says: str = ""
     retry_after: str = ""  # seconds or a date, RFC 9110 section 10.2.3
     busy: bool = False  # whatever the status says
+    final: bool = False  # asking again does not help, whatever the status says
 
 
 class Patience:
@@ -57,7 +58,7 @@ class Patience:
                 return call()
             except self._errors as error:
                 reply, attempt = self._reply_of(error), attempt + 1
-                if not (reply.busy or reply.status in BUSY):
+                if reply.final or not (reply.busy or reply.status in BUSY):
                     raise _refusal(what, reply) from error
                 pause = _pause(reply.retry_after, attempt)
                 if attempt >= ATTEMPTS or pause > left:
