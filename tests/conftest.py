@@ -13,7 +13,8 @@ from kiban.backends.embedded_postgres import EmbeddedPostgres
 from kiban.backends.postgres.connect import Postgres
 from kiban.backends.postgres.schema import migrate
 
-TABLES = ("ledger", "release", "lineage", "curriculum", "embedding", "posting", "chunk", "document")
+LEARNING = ("decision", "feedback", "ledger", "release", "lineage", "curriculum")
+TABLES = (*LEARNING, "embedding", "posting", "chunk", "document")
 COUNTED = ("graph", "zone_tally", "term_tally", "generation", "membership", "zone")
 EMPTY = f"truncate {', '.join(f'kiban.{table}' for table in (*TABLES, *COUNTED))}"
 

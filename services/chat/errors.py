@@ -10,7 +10,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from kiban.errors import IdentityError, KibanError, PartError, ReleaseError
+from kiban.errors import (
+    IdentityError,
+    KibanError,
+    NoSuchFeedback,
+    NotPermitted,
+    NotVerbatim,
+    PartError,
+    ReleaseError,
+)
 from services.chat.shapes import error_json
 
 RETRY_AFTER = "5"  # seconds
@@ -37,7 +45,10 @@ class NotFound(KibanError):
 def install(app: FastAPI) -> None:
     """Answer every exception with JSON."""
     app.add_exception_handler(IdentityError, _unknown_asker)
+    app.add_exception_handler(NotPermitted, _forbidden)
     app.add_exception_handler(NotFound, _not_found)
+    app.add_exception_handler(NoSuchFeedback, _not_found)
+    app.add_exception_handler(NotVerbatim, _not_verbatim)
     app.add_exception_handler(PartError, _part_missing)
     app.add_exception_handler(ReleaseError, _part_missing)  # nothing has been released yet
     app.add_exception_handler(RequestValidationError, _malformed)
@@ -51,6 +62,14 @@ def _unknown_asker(request: Request, error: Exception) -> JSONResponse:
     if request.url.path == TOOLS:  # where MCP clients look for the issuer (RFC 9728)
         challenge += f' resource_metadata="{request.base_url}{ABOUT_TOOLS.removeprefix("/")}"'
     return JSONResponse(content, 401, {"WWW-Authenticate": challenge})
+
+
+def _forbidden(request: Request, error: Exception) -> JSONResponse:
+    return JSONResponse(error_json(str(error), "permission_error", code="not_permitted"), 403)
+
+
+def _not_verbatim(request: Request, error: Exception) -> JSONResponse:
+    return JSONResponse(error_json(str(error), "invalid_request_error", param="evidence.quote"), 422)
 
 
 def _not_found(request: Request, error: Exception) -> JSONResponse:

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kiban.domain.access import Principal
 from kiban.errors import IdentityError
-from services.chat.house import ChatHouse
+from services.chat.house import ChatHouse, Desk
 
 LARGEST_BODY = 512 * 1024  # bytes
 
@@ -54,7 +54,12 @@ async def asker(request: Request) -> Principal:
     return await asyncio.to_thread(house_of(request).principal, token.strip())
 
 
+def desk_of(request: Request) -> Desk:
+    return cast(Desk, request.app.state.desk)
+
+
 House = Annotated[ChatHouse, Depends(house_of)]
+AtDesk = Annotated[Desk, Depends(desk_of)]
 Asker = Annotated[Principal, Depends(asker)]
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from kiban.domain.access import Principal
+from kiban.domain.feedback import Feedback
 from kiban.domain.question import Answer, Found, Passage, Turn
 
 
@@ -43,4 +44,20 @@ class ChatHouse(Protocol):
 
     def ready(self) -> dict[str, str]:
         """Return each part of the stack with "ok" or what is wrong with it."""
+        ...
+
+
+class Desk(Protocol):
+    """`kiban.wiring.FeedbackDesk`, as far as the chat service knows it. Each function may block."""
+
+    def give(self, given: Feedback, who: Principal) -> int:
+        """Keep what `who` says of an answer. Raises NotVerbatim."""
+        ...
+
+    def waiting(self, curator: Principal) -> list[Feedback]:
+        """Return what waits for curators. Raises NotPermitted."""
+        ...
+
+    def decide(self, feedback_id: int, curator: Principal, *, approves: bool, reason: str = "") -> Feedback:
+        """Note a curator's word. Raises NotPermitted, NoSuchFeedback."""
         ...

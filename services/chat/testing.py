@@ -12,26 +12,31 @@ from pathlib import Path
 
 import uvicorn
 
+from kiban.adapt.feedback import prove
 from kiban.answer.converse import converse
 from kiban.backends.tokens import LOCAL_ISSUER, LocalIssuer, TokenVerifier
 from kiban.domain.access import Audience, Principal
 from kiban.domain.document import Place
+from kiban.domain.feedback import Feedback
 from kiban.domain.question import Answer, Found, LaneRank, Passage, Turn
 from kiban.domain.text import Span, normal_form
+from kiban.errors import NotPermitted
+from kiban.testing import MemoryFeedback
 from services.chat.app import create_app
-from services.chat.house import ChatHouse
 
 AUDIENCE = "kiban"
 Writer = Callable[[Sequence[Turn]], Sequence[str]]
 
 
 @contextmanager
-def serving(house: ChatHouse) -> Iterator[str]:
+def serving(house: MemoryHouse) -> Iterator[str]:
     """Serve a house on a free port of this machine; yield its URL."""
     with socket.socket(proto=socket.IPPROTO_TCP) as listening:  # so that asyncio sends small writes at once
         listening.bind(("127.0.0.1", 0))
         listening.listen()  # who calls before the server is up waits, and is not refused
-        server = uvicorn.Server(uvicorn.Config(create_app(house), log_level="critical", lifespan="on"))
+        server = uvicorn.Server(
+            uvicorn.Config(create_app(house, house.desk), log_level="critical", lifespan="on")
+        )
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
         try:
@@ -54,6 +59,7 @@ class MemoryHouse:
         self.fails_with: Exception | None = None  # the model raises this after its last piece
         self.pause = 0.0  # seconds between pieces
         self.listening = 0  # answers being written now
+        self.desk = MemoryDesk(self)
 
     def shelve(self, title: str, readers: frozenset[str], *sections: tuple[Place, str]) -> None:
         """Put a document on the shelf, one passage per section."""
@@ -120,6 +126,9 @@ class MemoryHouse:
     def document(self, document_id: int, who: Principal) -> list[Passage]:
         return [p for audience, p in self._shelf if p.document_id == document_id and who.may_read(audience)]
 
+    def readers(self, document_id: int) -> Audience:
+        return next(audience for audience, p in self._shelf if p.document_id == document_id)
+
     def release_id(self) -> str:
         return "5f0c2e9ab714"
 
@@ -128,6 +137,31 @@ class MemoryHouse:
 
     def ready(self) -> dict[str, str]:
         return self.parts
+
+
+class MemoryDesk:
+    """A Desk whose feedback is forgotten with its house. Curators are the group of that name."""
+
+    def __init__(self, house: MemoryHouse) -> None:
+        self._house = house
+        self._box = MemoryFeedback(house.readers)
+
+    def give(self, given: Feedback, who: Principal) -> int:
+        about = given.evidence.document_id if given.evidence else 0
+        return self._box.keep(prove(given, self._house.document(about, who)))
+
+    def waiting(self, curator: Principal) -> list[Feedback]:
+        _require_curator(curator)
+        return [one for one in self._box.visible(curator) if not one.approved and not one.refused]
+
+    def decide(self, feedback_id: int, curator: Principal, *, approves: bool, reason: str = "") -> Feedback:
+        _require_curator(curator)
+        return self._box.decide(feedback_id, curator, approves, reason)
+
+
+def _require_curator(who: Principal) -> None:
+    if "curators" not in who.groups:
+        raise NotPermitted(who.subject)
 
 
 def _pairs(text: str) -> set[str]:

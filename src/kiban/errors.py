@@ -20,10 +20,13 @@ KibanError
 │   ├── OversizeFile
 │   └── HostileFile
 ├── IdentityError              the token does not prove who asks
+├── NotPermitted               it does, and that person may not do this
 ├── LearningError              weights
 │   ├── MixedAudience            an example not everyone in the zone may read
 │   ├── TooFewExamples
 │   ├── NoSuchCandidate
+│   ├── NoSuchFeedback
+│   ├── NotVerbatim              what is said to answer does not stand there
 │   ├── NothingToLearn           a row whose label mask hides every token
 │   └── BadWeights               wrong hash, wrong format, wrong base
 └── ReleaseError               the ledger
@@ -122,6 +125,10 @@ class IdentityError(KibanError):
     """The token does not prove who asks."""
 
 
+class NotPermitted(KibanError):
+    """This person may not do this."""
+
+
 class LearningError(KibanError):
     """Weights could not be made from these documents."""
 
@@ -136,6 +143,14 @@ class TooFewExamples(LearningError):
 
 class NoSuchCandidate(LearningError):
     """There is no such candidate."""
+
+
+class NoSuchFeedback(LearningError):
+    """There is no such feedback that you may see."""
+
+
+class NotVerbatim(LearningError):
+    """The quotation does not stand in the document as you may read it."""
 
 
 class NothingToLearn(LearningError):

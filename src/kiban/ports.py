@@ -9,6 +9,7 @@ from typing import Protocol
 
 from kiban.domain.access import Principal
 from kiban.domain.document import Arrival, Document, Listed, Listing, ParsedDocument, SourceFile
+from kiban.domain.feedback import Feedback
 from kiban.domain.learning import Curriculum, TrainingPair, Weights
 from kiban.domain.question import Passage, Turn
 from kiban.domain.release import Action, LedgerEntry, Release, Shelf
@@ -194,6 +195,29 @@ class Registry(Protocol):
 
     def tell(self, version: str, text: str) -> None:
         """Write on a version what became of somebody's wish."""
+        ...
+
+
+class FeedbackBox(Protocol):
+    """What people say of answers."""
+
+    def keep(self, given: Feedback) -> int:
+        """Keep feedback and return its number; `id`, `at` and `decisions` of `given` do not count."""
+        ...
+
+    def visible(self, who: Principal) -> list[Feedback]:
+        """Return what is about documents `who` may read, newest first."""
+        ...
+
+    def all(self) -> list[Feedback]:
+        """Return everything, oldest first, for the one who writes curricula."""
+        ...
+
+    def decide(self, feedback_id: int, who: Principal, approves: bool, reason: str) -> Feedback:
+        """Note what a curator says; a second word of the same curator replaces the first.
+
+        Raises NoSuchFeedback for what is not there for `who`.
+        """
         ...
 
 

@@ -21,6 +21,7 @@ MODULES = {
     "kiban.cli.models": ("models",),
     "kiban.cli.documents": ("ingest", "ask", "token"),
     "kiban.cli.bench": ("bench",),
+    "kiban.cli.feedback": ("feedback",),
     "kiban.cli.search": ("search", "mcp"),
     "kiban.cli.learning": ("adapt", "judge", "promote", "rollback", "history"),
 }

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from kiban.testing.feedback import MemoryFeedback
 from kiban.testing.hostile import misbehave
 from kiban.testing.ledger import MemoryLedger, MemoryRegistry
 from kiban.testing.library import MemoryLibrary, MemorySearch, arrival
@@ -15,6 +16,7 @@ from kiban.testing.text import HashEmbedder, WordTokenizer
 __all__ = [
     "HashEmbedder",
     "MemoryAdapterHost",
+    "MemoryFeedback",
     "MemoryLedger",
     "MemoryLibrary",
     "MemoryParser",

@@ -13,6 +13,7 @@ from kiban.wiring.answers import Answers
 from kiban.wiring.documents import Documents
 from kiban.wiring.door import RegistryDoor
 from kiban.wiring.evidence import Evidence
+from kiban.wiring.feedback import FeedbackDesk
 from kiban.wiring.furniture import Furniture
 from kiban.wiring.releases import Releases
 from kiban.wiring.weights import WeightsMaking
@@ -28,6 +29,7 @@ class House:
         self.documents = Documents(self.furniture)
         self.releases = Releases(self.furniture)
         self.answers = Answers(self.furniture, self.releases)
+        self.feedback = FeedbackDesk(self.furniture)
         self.weights = WeightsMaking(self.furniture, self.releases, self.answers)
         self.evidence = Evidence(self.furniture, self.releases, self.answers)
         self.door = RegistryDoor(self.furniture, self.releases, self.evidence)

@@ -14,6 +14,7 @@ from kiban.backends.candidates import CandidateFolder, CandidateShelf
 from kiban.backends.parsers.jail import JailedParser
 from kiban.backends.parsers.worker_process import Limits
 from kiban.backends.postgres.connect import Postgres
+from kiban.backends.postgres.feedback import PostgresFeedback
 from kiban.backends.postgres.ledger import PostgresLedger
 from kiban.backends.postgres.library import PostgresLibrary
 from kiban.backends.postgres.search import PostgresDirectory, PostgresSearch
@@ -93,6 +94,10 @@ class Furniture:
     @cached_property
     def ledger(self) -> PostgresLedger:
         return PostgresLedger(self.postgres)
+
+    @cached_property
+    def feedback(self) -> PostgresFeedback:
+        return PostgresFeedback(self.postgres)
 
     # --- Reading ---
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from kiban.adapt import card, curriculum, questions, writers
+from kiban.adapt import card, curriculum, feedback, questions, writers
 from kiban.answer import prompt
 from kiban.domain.access import EVERYONE, Audience, Principal
 from kiban.domain.learning import Candidate, Curriculum, Weights
@@ -47,6 +47,15 @@ class WeightsMaking:
         )
         log.info("questions: %s", sieve)
         learnt, held_out = questions.split(asked, HELD_OUT_SHARE, SEED)
+        taught, admission = feedback.lessons(
+            furniture.feedback.all(),
+            {document.id: document for document in documents},
+            furniture.index.browse(OUTSIDER),
+            examples=min(len(learnt), furniture.settings.training_questions),
+        )
+        log.info("feedback: %s", admission)
+        taught, asked_about = questions.split(taught, HELD_OUT_SHARE, SEED)
+        learnt, held_out = (*taught, *learnt), (*asked_about, *held_out)
         classroom = curriculum.Classroom(
             find=self._find,
             render=prompt.render,

@@ -179,6 +179,36 @@ create table if not exists kiban.graph (
     primary key (generation_id, zone_id)
 );
 
+-- What people say of answers. It goes with the document it is about, so that no text outlives its source;
+-- a thumb alone names no document. A curator sees what is about documents they may read.
+create table if not exists kiban.feedback (
+    id bigint generated always as identity primary key,
+    at timestamptz not null default now(),
+    author text not null,
+    rating text not null check (rating in ('up', 'down')),
+    question text not null,
+    answer text not null,
+    release_id text not null,
+    correction text not null,
+    comment text not null,
+    document_id bigint references kiban.document on delete cascade,
+    version integer,
+    span_start integer,
+    span_end integer,
+    quote text,
+    check (num_nulls(document_id, version, span_start, span_end, quote) in (0, 5))
+);
+create index if not exists feedback_document on kiban.feedback (document_id);
+
+create table if not exists kiban.decision (
+    feedback_id bigint not null references kiban.feedback on delete cascade,
+    curator text not null,
+    at timestamptz not null default now(),
+    approves boolean not null,
+    reason text not null,
+    primary key (feedback_id, curator)
+);
+
 -- What was learnt from what. No foreign key to document: lineage outlives what it points at.
 create table if not exists kiban.curriculum (
     sha256 text primary key,
@@ -262,6 +292,24 @@ begin
     end loop;
 end $$;
 
+do $$
+declare
+    name text;
+begin
+    foreach name in array array['feedback', 'decision'] loop
+        execute format('alter table kiban.%I enable row level security', name);
+        execute format('alter table kiban.%I force row level security', name);
+        execute format('drop policy if exists keepers on kiban.%I', name);
+        execute format('drop policy if exists readers on kiban.%I', name);
+        execute format(
+            'create policy keepers on kiban.%I to kiban_owner, kiban_writer using (true) with check (true)', name);
+        execute format(
+            'create policy readers on kiban.%I for select to kiban_reader using (%s)', name,
+            case name when 'feedback' then 'document_id in (select id from kiban.document)'
+                else 'feedback_id in (select id from kiban.feedback)' end);
+    end loop;
+end $$;
+
 -- Building an index needs an owner; the writer asks through these. A partition is closed to the reader
 -- twice over: no grant, and row-level security without a policy for it.
 create or replace function kiban.add_generation(
@@ -330,7 +378,9 @@ grant select, insert, update, delete on kiban.zone, kiban.membership, kiban.docu
     kiban.posting, kiban.embedding, kiban.curriculum, kiban.lineage to kiban_writer;
 grant select, insert on kiban.zone_tally, kiban.term_tally to kiban_writer;
 grant select on kiban.graph to kiban_writer;
-grant select, insert on kiban.release, kiban.ledger to kiban_writer;
+grant select, insert on kiban.release, kiban.ledger, kiban.feedback to kiban_writer;
+grant select, insert, update on kiban.decision to kiban_writer;
+grant select on kiban.feedback, kiban.decision to kiban_reader;
 grant select on kiban.generation, kiban.tainted_curriculum to kiban_writer;
 grant usage on sequence kiban.chunk_id_seq to kiban_writer;
 grant select on kiban.zone, kiban.document, kiban.chunk, kiban.posting, kiban.embedding,
