@@ -11,6 +11,7 @@ from kiban.domain.access import EVERYONE
 from kiban.errors import UnsafeRole
 
 GUARDED = ["zone", "document", "chunk", "posting", "embedding", "zone_tally", "term_tally", "graph"]
+GUARDED += ["feedback", "decision"]  # by way of the document they are about
 READABLE = [*GUARDED, "generation", "membership", "release", "ledger"]
 
 # Each query returns a sentence per fault, and no row when all is well.
@@ -49,15 +50,21 @@ INSPECTIONS = (
     from unnest(%(guarded)s::text[]) as name left join pg_class on oid = to_regclass('kiban.' || name)
     where (relrowsecurity and relforcerowsecurity) is not true
     """,
-    # One policy for the reader on each table, by groups or by zones: permissive policies add up.
-    """
+    # One policy for the reader on each table, by groups, by zones, or by what those let through: permissive
+    # policies add up.
+    r"""
     select concat('the policies on ', name, ' are not ours')
     from unnest(%(guarded)s::text[]) as name
     left join pg_policy on polrelid = to_regclass('kiban.' || name)
         and polroles && array[current_user::regrole::oid, 0::oid]
     group by name
     having count(polname) <> 1 or max(pg_get_expr(polqual, polrelid))
-        !~ case name when 'zone' then 'reading_groups' else 'zone_id = ANY' end
+        !~ case name
+            when 'zone' then 'reading_groups'
+            when 'feedback' then 'document_id IN \( SELECT document\.id'
+            when 'decision' then 'feedback_id IN \( SELECT feedback\.id'
+            else 'zone_id = ANY'
+        end
     """,
     # A graph through several zones would let some rows decide which others are found.
     r"""
