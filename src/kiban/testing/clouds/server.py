@@ -54,6 +54,7 @@ class CloudServer:
         self.asked: Counter[str] = Counter()  # by method and path
         self.throttle = 0
         self.retry_after = "0"
+        self.never_busy: tuple[str, ...] = ()  # paths
         self.break_on: dict[str, int] = {}
         self._server = _Server(("127.0.0.1", 0), self._handler())
         self._scheme = "http"
@@ -95,7 +96,7 @@ class CloudServer:
         for part, status in self.break_on.items():
             if part in request.path:
                 return Response(status, {"message": "broken on purpose"})
-        if self.throttle:
+        if self.throttle and request.path not in self.never_busy:
             self.throttle -= 1
             return self.busy()
         return self.answer(request)
