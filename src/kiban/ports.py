@@ -11,7 +11,7 @@ from kiban.domain.access import Principal
 from kiban.domain.document import Arrival, Document, Listed, Listing, ParsedDocument, SourceFile
 from kiban.domain.feedback import Feedback
 from kiban.domain.learning import Curriculum, TrainingPair, Weights
-from kiban.domain.question import Passage, Turn
+from kiban.domain.question import EVERYTHING, Passage, Scope, Turn
 from kiban.domain.release import Action, LedgerEntry, Release, Shelf
 
 Vector = Sequence[float]  # unit length
@@ -105,9 +105,12 @@ class Library(Protocol):
 
 
 class SearchIndex(Protocol):
-    """The index as one principal sees it. Nothing it returns depends on what the principal may not read."""
+    """The index as one principal sees it. Nothing it returns depends on what the principal may not read.
 
-    def visible_chunks(self, who: Principal) -> int: ...
+    A scope narrows what is ranked further, before it is ranked.
+    """
+
+    def visible_chunks(self, who: Principal, scope: Scope = EVERYTHING) -> int: ...
 
     def documents(self, who: Principal) -> list[Document]: ...
 
@@ -116,13 +119,33 @@ class SearchIndex(Protocol):
         ...
 
     def nearest(
-        self, who: Principal, vector: Vector, generation: int, limit: int, *, exact: bool
+        self,
+        who: Principal,
+        vector: Vector,
+        generation: int,
+        limit: int,
+        *,
+        exact: bool,
+        scope: Scope = EVERYTHING,
     ) -> list[Passage]:
         """Return the nearest chunks by cosine, best first; score is the cosine."""
         ...
 
-    def matching(self, who: Principal, terms: Sequence[str], limit: int) -> list[Passage]:
-        """Return chunks by BM25 with statistics of the visible chunks alone, best first."""
+    def matching(
+        self, who: Principal, terms: Sequence[str], limit: int, *, scope: Scope = EVERYTHING
+    ) -> list[Passage]:
+        """Return chunks by BM25, best first, with statistics of all visible chunks and of no other.
+
+        A scope does not change the statistics: how rare a word is does not depend on where one looks.
+        """
+        ...
+
+
+class Reranker(Protocol):
+    """Reads a question and a passage together, which no lane can: slower, and a better judge."""
+
+    def scores(self, question: str, passages: Sequence[str]) -> Sequence[float]:
+        """Return how well each passage answers, 0..1, in the given order."""
         ...
 
 

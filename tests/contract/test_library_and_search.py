@@ -13,7 +13,7 @@ from kiban.backends.postgres.library import PostgresLibrary
 from kiban.backends.postgres.search import PostgresSearch
 from kiban.domain.access import Audience, Principal
 from kiban.domain.document import Arrival, DocumentState, Place
-from kiban.domain.question import Passage
+from kiban.domain.question import Passage, Scope
 from kiban.ports import Library, SearchIndex
 from kiban.testing import HashEmbedder, MemoryLibrary, MemorySearch, arrival
 
@@ -196,3 +196,43 @@ def test_what_may_not_be_read_changes_no_score(shelf: Shelf) -> None:
     before = shelf.search.matching(SOMEONE, ["pump", "valve"], 10), shelf.near(SOMEONE, "pump")
     shelf.put(arrival("secret.md", *["pump valve pump"] * 20, readers=["hr"]))
     assert before == (shelf.search.matching(SOMEONE, ["pump", "valve"], 10), shelf.near(SOMEONE, "pump"))
+
+
+@pytest.mark.parametrize(
+    ("scope", "expected"),
+    [
+        (Scope(), ["2026/a.md", "2026/b.PDF", "c.md"]),
+        (Scope(under="2026/"), ["2026/a.md", "2026/b.PDF"]),
+        (Scope(formats=("pdf", "docx")), ["2026/b.PDF"]),
+        (Scope(formats=("md",), under="2026/"), ["2026/a.md"]),
+        (Scope(sources=("other",)), ["c.md"]),
+        (Scope(sources=("files", "other")), ["2026/a.md", "2026/b.PDF", "c.md"]),
+        (Scope(under="2026/%"), []),
+        (Scope(documents=(10**9,)), []),
+    ],
+)
+def test_a_scope_narrows_every_lane_and_opens_none(shelf: Shelf, scope: Scope, expected: list[str]) -> None:
+    shelf.put(arrival("2026/a.md", "pump valve"), arrival("2026/b.PDF", "pump"))
+    shelf.put(arrival("2026/secret.md", "pump", readers=["hr"]))
+    shelf.put(arrival("c.md", "pump oil"), source="other")
+    query = EMBEDDER.query("pump")
+    for exact in (True, False):
+        near = shelf.search.nearest(SOMEONE, query, shelf.generation, 10, exact=exact, scope=scope)
+        assert sorted(uris(near)) == expected
+    assert sorted(uris(shelf.search.matching(SOMEONE, ["pump"], 10, scope=scope))) == expected
+    assert shelf.search.visible_chunks(SOMEONE, scope) == len(expected)
+
+
+def test_a_scope_may_name_documents_but_not_those_of_others(shelf: Shelf) -> None:
+    shelf.put(arrival("a.md", "pump"), arrival("b.md", "pump"), arrival("hr.md", "pump", readers=["hr"]))
+    ids = {document.uri: document.id for document in shelf.library.documents()}
+    scope = Scope(documents=(ids["b.md"], ids["hr.md"]))
+    assert uris(shelf.search.matching(SOMEONE, ["pump"], 10, scope=scope)) == ["b.md"]
+    assert sorted(uris(shelf.search.matching(AOI, ["pump"], 10, scope=scope))) == ["b.md", "hr.md"]
+
+
+def test_a_scope_changes_no_score(shelf: Shelf) -> None:
+    shelf.put(arrival("a/1.md", "pump valve", "pump"), arrival("b/2.md", "valve", "motor oil"))
+    everywhere = shelf.search.matching(SOMEONE, ["pump", "valve"], 10)
+    within = shelf.search.matching(SOMEONE, ["pump", "valve"], 10, scope=Scope(under="b/"))
+    assert within == [passage for passage in everywhere if passage.uri == "b/2.md"] != []

@@ -8,7 +8,7 @@ import pytest
 
 from kiban.domain.access import Principal
 from kiban.domain.document import Place
-from kiban.domain.question import Passage
+from kiban.domain.question import EVERYTHING, Passage, Scope
 from kiban.domain.text import Span
 from kiban.ports import Vector
 from kiban.retrieve.fuse import fuse
@@ -97,10 +97,17 @@ class WatchedSearch(MemorySearch):
     """Notes which lane it was asked for."""
 
     def nearest(
-        self, who: Principal, vector: Vector, generation: int, limit: int, *, exact: bool
+        self,
+        who: Principal,
+        vector: Vector,
+        generation: int,
+        limit: int,
+        *,
+        exact: bool,
+        scope: Scope = EVERYTHING,
     ) -> list[Passage]:
         self.exact = exact
-        return super().nearest(who, vector, generation, limit, exact=exact)
+        return super().nearest(who, vector, generation, limit, exact=exact, scope=scope)
 
 
 @pytest.mark.parametrize(("exact_limit", "exact"), [(4, True), (3, False)])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import PurePosixPath
 
 from kiban.domain.document import Place
 from kiban.domain.text import Span
@@ -14,6 +16,34 @@ class Turn:
 
     role: str  # "system", "user" or "assistant"
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which of the documents one may read are asked about: those that meet every condition set here."""
+
+    sources: tuple[str, ...] = ()
+    under: str = ""  # how their uris begin, e.g. "minutes/"
+    formats: tuple[str, ...] = ()  # how their uris end, in lower case without the dot, e.g. "pdf"
+    documents: tuple[int, ...] = ()  # their ids
+    modified_from: datetime | None = None  # with a time zone
+    modified_before: datetime | None = None
+
+    def holds(self, document_id: int, source: str, uri: str, modified: datetime | None) -> bool:
+        """Tell whether a document meets every condition. One without a date meets none on dates."""
+        if self.modified_from and not (modified and modified >= self.modified_from):
+            return False
+        if self.modified_before and not (modified and modified < self.modified_before):
+            return False
+        return (
+            (not self.sources or source in self.sources)
+            and uri.startswith(self.under)
+            and (not self.formats or PurePosixPath(uri).suffix.lower().removeprefix(".") in self.formats)
+            and (not self.documents or document_id in self.documents)
+        )
+
+
+EVERYTHING = Scope()  # that one may read
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from kiban.testing.ledger import MemoryLedger, MemoryRegistry
 from kiban.testing.library import MemoryLibrary, MemorySearch, arrival
 from kiban.testing.serving import MemoryAdapterHost, ScriptedGenerator, echo_generator, write_adapter
 from kiban.testing.sources import MemoryParser, MemorySource
-from kiban.testing.text import HashEmbedder, WordTokenizer
+from kiban.testing.text import HashEmbedder, OverlapReranker, WordTokenizer
 
 __all__ = [
     "HashEmbedder",
@@ -23,6 +23,7 @@ __all__ = [
     "MemoryRegistry",
     "MemorySearch",
     "MemorySource",
+    "OverlapReranker",
     "ScriptedGenerator",
     "WordTokenizer",
     "arrival",

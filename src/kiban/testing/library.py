@@ -23,7 +23,7 @@ from kiban.domain.document import (
     Place,
     SourceFile,
 )
-from kiban.domain.question import Passage
+from kiban.domain.question import EVERYTHING, Passage, Scope
 from kiban.domain.text import Span
 from kiban.ports import Tokenizer, Vector
 from kiban.testing.text import WordTokenizer
@@ -123,8 +123,8 @@ class MemorySearch:
     def __init__(self, library: MemoryLibrary) -> None:
         self._library = library
 
-    def visible_chunks(self, who: Principal) -> int:
-        return len(self.browse(who))
+    def visible_chunks(self, who: Principal, scope: Scope = EVERYTHING) -> int:
+        return sum(self._in_scope(passage, scope) for passage in self.browse(who))
 
     def documents(self, who: Principal) -> list[Document]:
         return [document for document in self._library.documents() if who.may_read(document.audience)]
@@ -133,16 +133,25 @@ class MemorySearch:
         return [passage for passage, _, _ in self._visible(who)]
 
     def nearest(
-        self, who: Principal, vector: Vector, generation: int, limit: int, *, exact: bool
+        self,
+        who: Principal,
+        vector: Vector,
+        generation: int,
+        limit: int,
+        *,
+        exact: bool,
+        scope: Scope = EVERYTHING,
     ) -> list[Passage]:
         scored = [
             replace(passage, score=float(np.dot(vectors[generation], vector)))
             for passage, _, vectors in self._visible(who)
-            if generation in vectors
+            if generation in vectors and self._in_scope(passage, scope)
         ]
         return _best(scored, limit)
 
-    def matching(self, who: Principal, terms: Sequence[str], limit: int) -> list[Passage]:
+    def matching(
+        self, who: Principal, terms: Sequence[str], limit: int, *, scope: Scope = EVERYTHING
+    ) -> list[Passage]:
         counted = [
             (passage, Counter(chunk.terms), len(chunk.terms)) for passage, chunk, _ in self._visible(who)
         ]
@@ -160,9 +169,14 @@ class MemorySearch:
                 ),
             )
             for passage, counts, length in counted
-            if weights.keys() & counts
+            if weights.keys() & counts and self._in_scope(passage, scope)
         ]
         return _best(scored, limit)
+
+    def _in_scope(self, passage: Passage, scope: Scope) -> bool:
+        (document,) = (one for one in self._library.documents() if one.id == passage.document_id)
+        modified = self._library.arrivals[document.source, document.uri].file.modified
+        return scope.holds(document.id, document.source, document.uri, modified)
 
     def _visible(self, who: Principal) -> Iterator[tuple[Passage, Chunk, dict[int, Vector]]]:
         """Yield what `who` may read by document and ordinal, with each chunk's vectors by generation."""

@@ -1,4 +1,4 @@
-"""A tokenizer and an embedder without weights."""
+"""A tokenizer, an embedder and a reranker without weights."""
 
 from __future__ import annotations
 
@@ -38,6 +38,18 @@ class HashEmbedder:
             vector[zlib.crc32(pair.encode()) % self.dimensions] += 1
         unit: list[float] = (vector / np.linalg.norm(vector)).tolist()
         return unit
+
+
+class OverlapReranker:
+    """A Reranker under which a passage answers as well as it holds the question's pairs of characters."""
+
+    def __init__(self) -> None:
+        self.read: list[tuple[str, ...]] = []  # the passages of each call
+
+    def scores(self, question: str, passages: Sequence[str]) -> Sequence[float]:
+        self.read.append(tuple(passages))
+        wanted = set(pairs(question.casefold()))
+        return [len(wanted & set(pairs(text.casefold()))) / len(wanted) for text in passages]
 
 
 def pairs(text: str) -> list[str]:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from math import log
 from typing import Any
 
-from kiban.backends.postgres import rows
+from kiban.backends.postgres import rows, scoping
 from kiban.backends.postgres.connect import Connection
+from kiban.domain.question import EVERYTHING, Scope
 
 UNIT = 1 << 24  # of a score
 CEILING = 2.2  # the most that a term's frequency can multiply its idf by: k1 + 1
@@ -36,7 +37,7 @@ with telling as materialized (
     select term, idf from unnest(%(common)s::text[], %(common_idf)s::float8[]) as common (term, idf)
 ), found as materialized (
     select chunk_id, zone_id, sum({PART}) as score from telling join kiban.posting using (term)
-    group by chunk_id, zone_id
+    where {{in_scope}} group by chunk_id, zone_id
 ), hopeful as materialized (
     select chunk_id, zone_id, score from found where score + %(rest)s >= coalesce(
         (select score from found order by score desc offset %(limit)s - 1 limit 1), 0
@@ -61,7 +62,9 @@ class Weighed:
     idf: float
 
 
-def best(tx: Connection, terms: Sequence[str], limit: int) -> list[tuple[Any, ...]]:
+def best(
+    tx: Connection, terms: Sequence[str], limit: int, scope: Scope = EVERYTHING
+) -> list[tuple[Any, ...]]:
     """Return rows of PASSAGES, best first."""
     counted = tx.execute(STATISTICS, {"terms": sorted(set(terms))}).fetchall()
     if not counted:
@@ -73,10 +76,11 @@ def best(tx: Connection, terms: Sequence[str], limit: int) -> list[tuple[Any, ..
     ]
     weighed.sort(key=lambda one: (-one.idf, one.term))
     telling, common = split(weighed, limit)
+    best_in_scope = BEST.format(in_scope=scoping.condition(scope)).encode()
     while True:
         rest = sum(one.idf for one in common) * CEILING
         asked = tx.execute(
-            BEST,
+            best_in_scope,
             {
                 "telling": [one.term for one in telling],
                 "telling_idf": [one.idf for one in telling],
@@ -85,6 +89,7 @@ def best(tx: Connection, terms: Sequence[str], limit: int) -> list[tuple[Any, ..
                 "rest": int(rest * UNIT) + len(common),
                 "mean": length / chunks,
                 "limit": limit,
+                **scoping.parameters(scope),
             },
         )
         score = [column.name for column in asked.description or ()].index("score")

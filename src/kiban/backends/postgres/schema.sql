@@ -36,6 +36,8 @@ create table if not exists kiban.document (
 );
 
 -- zone_id is not a second copy that could go stale: the composite key makes it follow the document.
+alter table kiban.document add column if not exists modified timestamptz;  -- as the source says
+
 create table if not exists kiban.chunk (
     id bigint generated always as identity primary key,
     document_id bigint not null,

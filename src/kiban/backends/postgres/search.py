@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kiban.backends.postgres import bm25, rows
+from kiban.backends.postgres import bm25, rows, scoping
 from kiban.backends.postgres.connect import Postgres
 from kiban.backends.postgres.copying import half
 from kiban.domain.access import EVERYONE, Principal
 from kiban.domain.document import Document
-from kiban.domain.question import Passage
+from kiban.domain.question import EVERYTHING, Passage, Scope
 from kiban.ports import Vector
 
 BROWSE = f"with hit as (select id as chunk_id, 0 as score from kiban.chunk) {rows.PASSAGES}"
@@ -21,14 +21,14 @@ BROWSE = f"with hit as (select id as chunk_id, 0 as score from kiban.chunk) {row
 # "+ 0" keeps the planner from a graph: whatever is not searched through one is compared whole.
 EXACT = """
 (select chunk_id, 1 - (vector <=> %(vector)s) as score from kiban.embedding
-where generation_id = %(generation)s and zone_id <> all(%(graphs)s::integer[])
+where generation_id = %(generation)s and zone_id <> all(%(graphs)s::integer[]) and {in_scope}
 order by (vector <=> %(vector)s) + 0, chunk_id limit %(limit)s)
 """
 
 # The cast and the zone are those that the graph was built with.
 GRAPH = """
 (select chunk_id, 1 - (vector <=> %(vector)s) as score from kiban.embedding
-where generation_id = {generation} and zone_id = {zone}
+where generation_id = {generation} and zone_id = {zone} and {in_scope}
 order by vector::halfvec({dimensions}) <=> %(vector)s limit %(limit)s)
 """
 NEAREST = f"""
@@ -50,9 +50,12 @@ class PostgresSearch:
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
-    def visible_chunks(self, who: Principal) -> int:
+    def visible_chunks(self, who: Principal, scope: Scope = EVERYTHING) -> int:
+        counted = "select coalesce(sum(chunks), 0) from kiban.zone_tally"
+        if scope != EVERYTHING:
+            counted = f"select count(*) from ({scoping.CHUNKS}) as chunk"
         with self._postgres.reading(_groups(who)) as tx:
-            found = tx.execute("select coalesce(sum(chunks), 0) from kiban.zone_tally").fetchone()
+            found = tx.execute(counted.encode(), scoping.parameters(scope)).fetchone()
             assert found is not None
             return int(found[0])
 
@@ -72,26 +75,43 @@ class PostgresSearch:
             return [rows.passage(*row) for row in tx.execute(asked.encode(), {"id": document_id})]
 
     def nearest(
-        self, who: Principal, vector: Vector, generation: int, limit: int, *, exact: bool
+        self,
+        who: Principal,
+        vector: Vector,
+        generation: int,
+        limit: int,
+        *,
+        exact: bool,
+        scope: Scope = EVERYTHING,
     ) -> list[Passage]:
         """Unless `exact`, large zones are searched through their graphs, and the others exactly."""
         with self._postgres.reading(_groups(who)) as tx:
             graphs = [] if exact else [zone for (zone,) in tx.execute(GRAPHS, [generation])]
-            lanes = [
-                EXACT,
-                *(GRAPH.format(generation=generation, zone=z, dimensions=len(vector)) for z in graphs),
-            ]
+            shape = {
+                "generation": generation,
+                "dimensions": len(vector),
+                "in_scope": scoping.condition(scope),
+            }
+            lanes = [EXACT.format(**shape), *(GRAPH.format(zone=zone, **shape) for zone in graphs)]
             if graphs:
                 tx.execute(GRAPH_SETTINGS, [str(max(EF_SEARCH, limit))])
             found = tx.execute(
                 NEAREST.format(lanes="union all".join(lanes)).encode(),
-                {"vector": half(vector), "generation": generation, "limit": limit, "graphs": graphs},
+                {
+                    "vector": half(vector),
+                    "generation": generation,
+                    "limit": limit,
+                    "graphs": graphs,
+                    **scoping.parameters(scope),
+                },
             )
             return [rows.passage(*row) for row in found]
 
-    def matching(self, who: Principal, terms: Sequence[str], limit: int) -> list[Passage]:
+    def matching(
+        self, who: Principal, terms: Sequence[str], limit: int, *, scope: Scope = EVERYTHING
+    ) -> list[Passage]:
         with self._postgres.reading(_groups(who)) as tx:
-            return [rows.passage(*row) for row in bm25.best(tx, terms, limit)]
+            return [rows.passage(*row) for row in bm25.best(tx, terms, limit, scope)]
 
 
 class PostgresDirectory:
