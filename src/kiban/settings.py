@@ -65,6 +65,9 @@ class Settings(BaseSettings):
         10_000, ge=100, description="Build a graph for each zone of this many chunks"
     )
     max_file_mb: int = Field(50, ge=1, description="Larger files are recorded as failed")
+    ocr_pages: int = Field(
+        20, ge=0, description="Pages of one document without text that are read by OCR, at most; 0: none"
+    )
     lora_rank: Annotated[Literal[8, 16, 32, 64], BeforeValidator(_number)] = Field(
         16, description="Rank of adapters"
     )

@@ -107,7 +107,8 @@ class Furniture:
 
     @cached_property
     def parser(self) -> JailedParser:
-        return JailedParser(Limits(file_bytes=self.settings.max_file_mb * 1_000_000))
+        limits = Limits(file_bytes=self.settings.max_file_mb * 1_000_000)
+        return JailedParser(limits, pictures=self.settings.ocr_pages)
 
     @cached_property
     def tokenizer(self) -> SudachiTokenizer:

@@ -1,4 +1,4 @@
-"""Office files are zip archives of XML: looked at before any library opens them (defusedxml)."""
+"""Zip archives, office files above all: looked at before any library opens them (defusedxml)."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ RATIO_FREE = 20 * 2**20  # unpacked bytes below which the ratio does not matter
 MOST_PARTS = 20_000
 _STRICT = b"http://purl.oclc.org/ooxml/"
 _MAIN_PARTS = {"word/document.xml": ".docx", "xl/workbook.xml": ".xlsx", "ppt/presentation.xml": ".pptx"}
+_TYPES = {b"application/epub+zip": ".epub"}  # what a first part called "mimetype" says
 
 
-def office_format(content: bytes) -> str:
-    """Return ".docx", ".xlsx" or ".pptx".
+def archive_format(content: bytes) -> str:
+    """Return ".docx", ".xlsx", ".pptx", ".odf", ".epub" or ".zip".
 
     Raises BrokenFile, EncryptedFile, HostileFile (it would unpack to too much, or declares entities),
-    UnsupportedFormat (another kind of archive).
+    UnsupportedFormat.
     """
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             _refuse_bombs(archive, len(content))
-            names = set(archive.namelist())
-            kind = next((kind for part, kind in _MAIN_PARTS.items() if part in names), None)
-            if kind is None:
-                raise UnsupportedFormat("a zip archive, but not a Word, Excel or PowerPoint file")
+            kind = _kind(archive, set(archive.namelist()))
+            if kind in (".zip", ".epub"):
+                return kind
             _refuse_entities(archive)
-            if _STRICT in archive.read("_rels/.rels"):
+            if kind != ".odf" and _STRICT in archive.read("_rels/.rels"):
                 raise UnsupportedFormat("Strict Open XML; save it as an ordinary Office file")
             return kind
     except (
@@ -47,6 +47,13 @@ def office_format(content: bytes) -> str:
         zlib.error,
     ) as error:
         raise BrokenFile(f"damaged zip archive: {error}") from error
+
+
+def _kind(archive: zipfile.ZipFile, names: set[str]) -> str:
+    if kind := next((kind for part, kind in _MAIN_PARTS.items() if part in names), None):
+        return kind
+    kind = _TYPES.get(archive.read("mimetype")[:64].strip(), ".zip") if "mimetype" in names else ".zip"
+    return ".odf" if kind == ".zip" and {"content.xml", "META-INF/manifest.xml"} <= names else kind
 
 
 def _refuse_bombs(archive: zipfile.ZipFile, size: int) -> None:

@@ -4,38 +4,61 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import PurePosixPath
 
-from kiban.backends.parsers.archive import office_format
+from kiban.backends.parsers.archive import archive_format
+from kiban.backends.parsers.epub import read_epub
 from kiban.backends.parsers.html import read_html
+from kiban.backends.parsers.image import read_image
 from kiban.backends.parsers.mail import read_mail
 from kiban.backends.parsers.markdown import read_markdown
+from kiban.backends.parsers.opendocument import read_opendocument
+from kiban.backends.parsers.outlook import is_message, read_outlook
 from kiban.backends.parsers.pdf import read_pdf
 from kiban.backends.parsers.plaintext import read_table, read_text
+from kiban.backends.parsers.reading import Reading
 from kiban.backends.parsers.sheet import read_sheets
 from kiban.backends.parsers.slides import read_slides
+from kiban.backends.parsers.structured import read_json, read_json_lines
 from kiban.backends.parsers.word import read_word
-from kiban.domain.document import ParsedDocument, Section
+from kiban.backends.parsers.zipped import read_zip
+from kiban.domain.document import ParsedDocument, Place, Section
 from kiban.errors import BrokenFile, DocumentError, EmptyFile, EncryptedFile, HostileFile, UnsupportedFormat
 
 Reader = Callable[[bytes, str], ParsedDocument]  # content, file name without its ending
+DeepReader = Callable[[bytes, str, Reading], ParsedDocument]  # of what holds other files or pictures
 
 _BY_NAME: dict[str, Reader] = {
     **dict.fromkeys((".md", ".markdown"), read_markdown),
     **dict.fromkeys((".html", ".htm", ".xhtml"), read_html),
-    **dict.fromkeys((".txt", ".text", ".log", ".rst", ".adoc"), read_text),
+    **dict.fromkeys((".txt", ".text", ".log", ".rst", ".adoc", ".asciidoc"), read_text),
     **dict.fromkeys((".csv", ".tsv"), read_table),
-    ".eml": read_mail,
+    ".json": read_json,
+    **dict.fromkeys((".jsonl", ".ndjson"), read_json_lines),
 }
 _BY_CONTENT: dict[str, Reader] = {
     ".docx": read_word,
     ".xlsx": read_sheets,
     ".pptx": read_slides,
-    ".pdf": read_pdf,
+    ".odf": read_opendocument,
+    ".epub": read_epub,
 }
-_CONTENT_ENDINGS = (*_BY_CONTENT, ".docm", ".dotx", ".xlsm", ".pptm")
+_PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif")
+_DEEP: dict[str, DeepReader] = {
+    ".eml": read_mail,
+    ".msg": read_outlook,
+    ".pdf": read_pdf,
+    ".zip": read_zip,
+    **dict.fromkeys(_PICTURES, read_image),
+}
+_CONTENT_ENDINGS = (
+    *(".docx", ".xlsx", ".pptx", ".pdf", ".docm", ".dotx", ".xlsm", ".pptm"),
+    *(".odt", ".ods", ".odp", ".epub", ".zip", ".msg"),
+)
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_IMAGES = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*", b"GIF8", b"BM")
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED_OFFICE = "EncryptedPackage".encode("utf-16-le")
 _PDF_WITHIN = 1024  # bytes: viewers look this far for "%PDF-"
@@ -45,36 +68,25 @@ _UNSPEAKABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\U000e0000-\U000e
 
 
 def parse(uri: str, content: bytes, pictures: int = 0) -> ParsedDocument:
-    """Return the text of a file by place. Raises a DocumentError for what cannot be read."""
+    """Return the text of a file by place; at most so many pictures of text are read, the rest are named.
+
+    Raises a DocumentError for what cannot be read.
+    """
+    document = _speakable(_read(uri, content, Reading(_read, pictures)))
+    if not pictures or not document.unread:
+        return document
+    pages = "、".join(str(place.page) if place.page else place.anchor for place in document.unread)
+    notice = f"文字認識の上限を超えたため、読まれていない画像のページ: {pages}"
+    return replace(document, sections=(*document.sections, Section(notice, Place(heading="未読の画像"))))
+
+
+def _read(name: str, content: bytes, reading: Reading) -> ParsedDocument:
+    """Read a file, or one within a file."""
     if not content.strip():
         raise EmptyFile(f"{len(content)} bytes")
-    name = PurePosixPath(uri)
-    document = _speakable(_read(_reader(content, name.suffix.lower()), content, name.stem))
-    if not any(section.text.strip() for section in document.sections):
-        is_pdf = content.startswith(b"%PDF-")
-        raise EmptyFile("no text layer; a scan has to go through OCR first" if is_pdf else "no text")
-    return document
-
-
-def _reader(content: bytes, ending: str) -> Reader:
-    if content.startswith(b"%PDF-") or (ending == ".pdf" and b"%PDF-" in content[:_PDF_WITHIN]):
-        return read_pdf
-    if content.startswith(_ZIP):
-        return _BY_CONTENT[office_format(content)]
-    if content.startswith(_OLE):
-        if _ENCRYPTED_OFFICE in content:
-            raise EncryptedFile("an Office file with a password")
-        raise UnsupportedFormat("an Office file of before 2007; save it in today's format")
-    if ending in _CONTENT_ENDINGS:
-        raise BrokenFile(f"its content is not what {ending} promises")
-    if ending not in _BY_NAME:
-        raise UnsupportedFormat(f"ending {ending or '(none)'}")
-    return _BY_NAME[ending]
-
-
-def _read(reader: Reader, content: bytes, stem: str) -> ParsedDocument:
+    path = PurePosixPath(name)
     try:
-        return reader(content, stem)
+        document = _by_its_reader(path, content, reading)
     except DocumentError:
         raise
     except MemoryError as error:
@@ -83,6 +95,44 @@ def _read(reader: Reader, content: bytes, stem: str) -> ParsedDocument:
         raise HostileFile("it is nested too deeply") from error
     except Exception as error:  # boundary: libraries raise anything at all on damaged files
         raise BrokenFile(f"{type(error).__name__}: {error}"[:300]) from error
+    if not document.unread and not any(section.text.strip() for section in document.sections):
+        raise EmptyFile("no text")
+    return document
+
+
+def _by_its_reader(path: PurePosixPath, content: bytes, reading: Reading) -> ParsedDocument:
+    kind = _kind(content, path.suffix.lower())
+    if deep := _DEEP.get(kind):
+        return deep(content, path.stem, reading)
+    reader = _BY_CONTENT.get(kind) or _BY_NAME.get(kind)
+    if reader is None:
+        raise UnsupportedFormat(f"ending {kind or '(none)'}")
+    return reader(content, path.stem)
+
+
+def _kind(content: bytes, ending: str) -> str:
+    """Return the ending this content deserves."""
+    if content.startswith(b"%PDF-") or (ending == ".pdf" and b"%PDF-" in content[:_PDF_WITHIN]):
+        return ".pdf"
+    if content.startswith(_ZIP):
+        return archive_format(content)
+    if content.startswith(_OLE):
+        return _old_office(content)
+    if content.startswith(_IMAGES) or (content.startswith(b"RIFF") and content[8:12] == b"WEBP"):
+        return ".png"
+    if content.startswith(b"{\\rtf"):
+        raise UnsupportedFormat("Rich Text; save it as a Word document")
+    if ending in _CONTENT_ENDINGS:
+        raise BrokenFile(f"its content is not what {ending} promises")
+    return ending
+
+
+def _old_office(content: bytes) -> str:
+    if _ENCRYPTED_OFFICE in content:
+        raise EncryptedFile("an Office file with a password")
+    if not is_message(content):
+        raise UnsupportedFormat("an Office file of before 2007; save it in today's format")
+    return ".msg"
 
 
 def _speakable(document: ParsedDocument) -> ParsedDocument:
@@ -90,4 +140,5 @@ def _speakable(document: ParsedDocument) -> ParsedDocument:
     return ParsedDocument(
         _UNSPEAKABLE.sub("", document.title),
         tuple(Section(_UNSPEAKABLE.sub("", section.text), section.place) for section in document.sections),
+        document.unread,
     )

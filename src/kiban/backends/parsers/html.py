@@ -73,7 +73,7 @@ class _Walk:
             return
         if tag in _HEADINGS:
             self.flush()
-            self.outline.heading(_HEADINGS[tag], element.text_content())
+            self.outline.heading(_HEADINGS[tag], element.text_content(), _anchor(element))
         elif tag == "table" and _is_data(element):
             self.flush()
             self.table(element)
@@ -106,6 +106,15 @@ class _Walk:
         texts = _filled(rows)
         for line in table_lines(texts, header=True if named else None):
             self.outline.add(line)
+
+
+def _anchor(heading: HtmlElement) -> str:
+    """Return the id of a heading, of what stands in it, or of the section it opens."""
+    inside = [element.get("id") or element.get("name") for element in heading.iter("a", "span")]
+    parent = heading.getparent()
+    opens = parent is not None and parent.tag in ("section", "article", "div") and parent[0] is heading
+    ids = (heading.get("id"), *inside, parent.get("id") if opens else None)
+    return next((id for id in ids if id), "")
 
 
 def _bullet(item: HtmlElement) -> str:

@@ -18,7 +18,6 @@ from kiban.errors import BrokenFile, EmptyFile, GoneMeanwhile, HostileFile, Over
 
 DISPATCH = "kiban.backends.parsers.dispatch:parse"
 USUAL = Limits()
-PICTURES = 20  # pages of one document read by OCR, unless the settings say otherwise
 _CPU_A_PICTURE, _WALL_A_PICTURE = 60.0, 120.0  # seconds
 _MEMORY_FOR_PICTURES = 4 * 2**30  # bytes of address space
 

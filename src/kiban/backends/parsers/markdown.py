@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from itertools import takewhile
 
@@ -23,9 +25,11 @@ def read_markdown(content: bytes, stem: str) -> ParsedDocument:
     outline = Outline()
     tokens = iter(_MARKDOWN.parse(body))
     bullet = ""
+    slugs: Counter[str] = Counter()
     for token in tokens:
         if token.type == "heading_open":
-            outline.heading(int(token.tag[1]), _plain(next(tokens)))
+            heading = _plain(next(tokens))
+            outline.heading(int(token.tag[1]), heading, _slug(heading, slugs))
         elif token.type == "table_open":
             rows = _rows(list(takewhile(lambda inner: inner.type != "table_close", tokens)))
             for line in table_lines(rows, header=True):
@@ -52,6 +56,13 @@ def _plain(inline: Token) -> str:
         elif token.type == "hardbreak":
             text += "\n\n"
     return "\n".join(_unwrapped(line) for line in text.split("\n\n"))
+
+
+def _slug(heading: str, seen: Counter[str]) -> str:
+    """Return what hosts of Markdown make of a heading as an anchor; the second of a kind ends in "-1"."""
+    slug = re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+    seen[slug] += 1
+    return f"{slug}-{seen[slug] - 1}" if seen[slug] > 1 else slug
 
 
 def _markup(block: str) -> str:

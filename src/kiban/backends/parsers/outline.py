@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from pathlib import PurePosixPath
 
 from kiban.domain.document import ParsedDocument, Place, Section
 
@@ -31,6 +32,7 @@ _SENTENCE_END = "。．.！？!?、,"
 class _Block:
     path: tuple[str, ...]
     place: Place
+    anchor: str
     lines: list[str] = field(default_factory=list)
 
 
@@ -39,20 +41,22 @@ class Outline:
     """A document in the making. A heading becomes the place of what follows it; one with nothing under
     it becomes text, so that no word is lost."""
 
-    _headings: list[tuple[int, str]] = field(default_factory=list)
+    _headings: list[tuple[int, str, str]] = field(default_factory=list)  # rank, text, anchor
     _blocks: list[_Block] = field(default_factory=list)
     _place: Place = field(default_factory=Place)
+    _enclosed: list[Section] = field(default_factory=list)
+    _unread: list[Place] = field(default_factory=list)
 
     def turn_to(self, place: Place) -> None:
         """Go to another page, sheet or slide. Headings go on unless `place` brings its own."""
         self._place = place
         self._open()
 
-    def heading(self, level: int, text: str) -> None:
+    def heading(self, level: int, text: str, anchor: str = "") -> None:
         text = " ".join(text.split())
         if text:
-            self._headings = [(rank, name) for rank, name in self._headings if rank < level]
-            self._headings.append((level, text))
+            self._headings = [heading for heading in self._headings if heading[0] < level]
+            self._headings.append((level, text, anchor))
             self._open()
 
     def add(self, text: str) -> None:
@@ -70,18 +74,33 @@ class Outline:
             else:
                 self.add(line)
 
+    def enclose(self, name: str, document: ParsedDocument) -> None:
+        """Put what an attachment or a member of an archive says at the end, under its name."""
+        path = (name, document.title) if document.title not in ("", PurePosixPath(name).stem) else (name,)
+        for section in document.sections:
+            self._enclosed.append(Section(section.text, _within(path, name, section.place)))
+        self._unread += [_within(path, name, place) for place in document.unread]
+
+    def unread(self, place: Place) -> None:
+        """Note a picture that may hold text, and that nobody has read."""
+        self._unread.append(place)
+
     def document(self, title: str) -> ParsedDocument:
         """Return the document. A single top heading that comes first, or says the title, is the title
         and no place."""
         if root := self._root(title):
             title = root
             for block in self._blocks:
+                block.anchor = block.anchor if len(block.path) > 1 else ""
                 block.path = block.path[1:]
         blocks = [block for number, block in enumerate(self._blocks) if self._speaks(number)]
-        return ParsedDocument(title.strip(), tuple(_section(block) for block in blocks))
+        sections = (*(_section(block) for block in blocks), *self._enclosed)
+        return ParsedDocument(title.strip(), sections, tuple(self._unread))
 
     def _open(self) -> None:
-        self._blocks.append(_Block(tuple(name for _, name in self._headings), self._place))
+        path = tuple(name for _, name, _ in self._headings)
+        anchor = self._place.anchor or (self._headings[-1][2] if self._headings else "")
+        self._blocks.append(_Block(path, self._place, anchor))
 
     def _root(self, title: str) -> str:
         paths = [block.path for block in self._blocks if block.path or block.lines]
@@ -183,5 +202,11 @@ def _has_digit(text: str) -> bool:
 
 
 def _section(block: _Block) -> Section:
-    place = replace(block.place, heading=HEADING_BREAK.join(filter(None, (*block.path, block.place.heading))))
+    heading = HEADING_BREAK.join(filter(None, (*block.path, block.place.heading)))
+    place = replace(block.place, heading=heading, anchor=block.anchor)
     return Section("\n".join(block.lines), place)
+
+
+def _within(path: Sequence[str], name: str, place: Place) -> Place:
+    heading = HEADING_BREAK.join(filter(None, (*path, place.heading)))
+    return replace(place, heading=heading, anchor="#".join(filter(None, (name, place.anchor))))

@@ -1,36 +1,33 @@
-"""Tables drawn with lines on a PDF page: lines from pdfium, cells by pdfplumber's geometry.
+"""Tables drawn with lines on a PDF page: lines and texts from pdfium, cells by grid.py.
 
-pdfplumber alone reads a page ten times slower than this, since it goes through pdfminer. Its way from lines
-to cells is that of Nurminen, "Algorithmic extraction of data in tables in PDF documents" (2013).
+pdfium is called without pypdfium2's objects here: a page has hundreds of drawn things, and one object for
+each takes longer than all the text of the page.
 """
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
 import pypdfium2
 import pypdfium2.raw as pdfium
-from pdfplumber.table import (
-    Table,
-    cells_to_tables,
-    edges_to_intersections,
-    intersections_to_cells,
-    merge_edges,
-)
 
+from kiban.backends.parsers.grid import Cell, Grid, Rule, grids
 from kiban.backends.parsers.reflow import join
 
 _MOST_OBJECTS = 3_000  # on a page; above that it is a drawing
 _MOST_SEGMENTS = 4_000  # of its paths together
-_MOST_EDGES = 400  # after lines that touch are joined; a table of 100 rows and 10 columns has 112
-_TOLERANCE = 3.0  # points by which lines may miss each other
+_DEEPEST = 3  # forms within forms
+_THIN = 3.0  # points: what is thinner is a line, whether stroked or filled
+_SHORTEST = 3.0
 _STRAIGHT = 1.0  # points by which a line may lean
 
-Edge = dict[str, Any]  # as pdfplumber has it; "top" and "bottom" grow downwards
+_RECTANGLE = (4, 5)  # segments
+
+Matrix = tuple[float, float, float, float, float, float]
 Point = tuple[float, float]
 
 
@@ -52,95 +49,149 @@ class RuledTable:
 
 
 def ruled_tables(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage) -> list[RuledTable]:
-    """Return the tables of a page from top to bottom."""
-    edges = _edges(page)
-    if not edges:
-        return []
-    tolerances = (_TOLERANCE,) * 4
-    joined = [edge for edge in merge_edges(edges, *tolerances) if _length(edge) >= _TOLERANCE]
-    if len(joined) > _MOST_EDGES:
-        return []
-    cells = intersections_to_cells(edges_to_intersections(joined, _TOLERANCE, _TOLERANCE))
-    found = [_table(Table(None, group), text) for group in cells_to_tables(cells)]  # type: ignore[arg-type]
-    return sorted((table for table in found if table.is_filled), key=lambda table: -table.top)
-
-
-def _table(table: Table, text: pypdfium2.PdfTextPage) -> RuledTable:
-    left, top, right, bottom = table.bbox
-    rows = [[_cell(cell, text) for cell in row.cells] for row in table.rows]
-    return RuledTable(left, -bottom, right, -top, rows)
-
-
-def _cell(cell: tuple[float, float, float, float] | None, text: pypdfium2.PdfTextPage) -> str:
-    if cell is None:  # part of a cell that spans
-        return ""
-    left, top, right, bottom = cell
-    words: str = text.get_text_bounded(left=left, bottom=-bottom, right=right, top=-top)
-    lines = words.split("\n")
-    return reduce(join, (line.strip() for line in lines))
-
-
-def _edges(page: pypdfium2.PdfPage) -> list[Edge]:
-    """Return lines across and down; none for a page that is turned or too busy to be a table."""
+    """Return the tables of a page from top to bottom; none of a page that is turned or a drawing."""
     if page.get_rotation() or pdfium.FPDFPage_CountObjects(page) > _MOST_OBJECTS:
         return []
-    edges: list[Edge] = []
-    seen = 0
-    for drawn in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_PATH], max_depth=3):
-        seen += max(pdfium.FPDFPath_CountSegments(drawn.raw), 0)
-        if seen > _MOST_SEGMENTS:
+    lines = _Lines()
+    for drawn in _paths(page):
+        lines.path(*drawn)
+        if lines.segments > _MOST_SEGMENTS:
             return []
-        for start, end in _lines(drawn):
-            if edge := _edge(start, end):
-                edges.append(edge)
-    return edges
+    found = [_table(grid, text) for grid in grids(lines.across, lines.down)]
+    return [table for table in found if table.is_filled]
 
 
-def _edge(start: Point, end: Point) -> Edge | None:
-    (x0, x1), (y0, y1) = sorted((start[0], end[0])), sorted((start[1], end[1]))
-    width, height = x1 - x0, y1 - y0
-    if min(width, height) > _STRAIGHT or max(width, height) < _STRAIGHT:
-        return None
-    return {
-        "x0": x0,
-        "x1": x1,
-        "top": -y1,
-        "bottom": -y0,
-        "width": width,
-        "height": height,
-        "orientation": "h" if height <= width else "v",
-    }
+def _table(grid: Grid, text: pypdfium2.PdfTextPage) -> RuledTable:
+    """Read the cells. One that spans rows says in each what it says; one that spans columns, in the first."""
+    rows = [[""] * (len(grid.xs) - 1) for _ in grid.ys[1:]]
+    for cell in grid.cells:
+        says = _text(cell, text)
+        for row in range(cell.top_row, cell.bottom_row):
+            rows[row][cell.left_column] = says
+    return RuledTable(grid.xs[0], grid.ys[-1], grid.xs[-1], grid.ys[0], rows)
 
 
-def _lines(drawn: pypdfium2.PdfObject) -> Iterator[tuple[Point, Point]]:
-    """Yield the straight pieces of a path, on the page."""
-    matrix = drawn.get_matrix()
-    container = drawn.container
-    while container is not None:
-        matrix = matrix.multiply(container.get_matrix())
-        container = container.container
+def _text(cell: Cell, text: pypdfium2.PdfTextPage) -> str:
+    words: str = text.get_text_bounded(left=cell.left, bottom=cell.bottom, right=cell.right, top=cell.top)
+    return reduce(join, (line.strip() for line in words.split("\n")))
+
+
+def _paths(page: pypdfium2.PdfPage) -> Iterator[tuple[ctypes.c_void_p, Matrix | None]]:
+    """Yield the paths of a page and of the forms on it, with where the form puts them."""
+    count, get = pdfium.FPDFPage_CountObjects, pdfium.FPDFPage_GetObject
+    waiting: list[tuple[Any, Any, Any, Matrix | None, int]] = [(page.raw, count, get, None, 0)]
+    while waiting:
+        holder, count, get, placed, depth = waiting.pop()
+        for number in range(count(holder)):
+            drawn = get(holder, number)
+            kind = pdfium.FPDFPageObj_GetType(drawn)
+            if kind == pdfium.FPDF_PAGEOBJ_PATH:
+                yield drawn, placed
+            elif kind == pdfium.FPDF_PAGEOBJ_FORM and depth < _DEEPEST:
+                form = (pdfium.FPDFFormObj_CountObjects, pdfium.FPDFFormObj_GetObject)
+                waiting.append((drawn, *form, _after(_matrix(drawn), placed), depth + 1))
+
+
+def _four_numbers() -> tuple[ctypes.c_float, ...]:
+    return tuple(ctypes.c_float() for _ in range(4))
+
+
+@dataclass(slots=True)
+class _Lines:
+    """Lines across and down, as they are found."""
+
+    across: list[Rule] = field(default_factory=list)
+    down: list[Rule] = field(default_factory=list)
+    segments: int = 0
+    _box: tuple[ctypes.c_float, ...] = field(
+        default_factory=lambda: tuple(ctypes.c_float() for _ in range(4))
+    )
+
+    def path(self, drawn: ctypes.c_void_p, placed: Matrix | None) -> None:
+        """Take a line or a rectangle by the box around it, and what has more pieces by these."""
+        left, bottom, right, top = self._box
+        if not pdfium.FPDFPageObj_GetBounds(drawn, left, bottom, right, top):
+            return
+        corners = _on(placed, (left.value, bottom.value)), _on(placed, (right.value, top.value))
+        (x0, x1), (y0, y1) = (sorted(pair) for pair in zip(*corners, strict=True))
+        if y1 - y0 <= _THIN:
+            self._across((y0 + y1) / 2, x0, x1)
+        elif x1 - x0 <= _THIN:
+            self._down((x0 + x1) / 2, y0, y1)
+        else:
+            self.segments += (count := pdfium.FPDFPath_CountSegments(drawn))
+            if count in _RECTANGLE:
+                self._rectangle(x0, y0, x1, y1)
+            elif count > max(_RECTANGLE) and self.segments <= _MOST_SEGMENTS and not _is_curved(drawn):
+                matrix = _after(_matrix(drawn), placed)
+                for start, end in _segments(drawn, count):
+                    self._segment(_on(matrix, start), _on(matrix, end))
+
+    def _rectangle(self, x0: float, y0: float, x1: float, y1: float) -> None:
+        for y in (y0, y1):
+            self._across(y, x0, x1)
+        for x in (x0, x1):
+            self._down(x, y0, y1)
+
+    def _segment(self, start: Point, end: Point) -> None:
+        (x0, x1), (y0, y1) = sorted((start[0], end[0])), sorted((start[1], end[1]))
+        if y1 - y0 <= _STRAIGHT:
+            self._across((y0 + y1) / 2, x0, x1)
+        elif x1 - x0 <= _STRAIGHT:
+            self._down((x0 + x1) / 2, y0, y1)
+
+    def _across(self, y: float, start: float, end: float) -> None:
+        if end - start >= _SHORTEST:
+            self.across.append(Rule(y, start, end))
+
+    def _down(self, x: float, start: float, end: float) -> None:
+        if end - start >= _SHORTEST:
+            self.down.append(Rule(x, start, end))
+
+
+def _is_curved(drawn: ctypes.c_void_p) -> bool:
+    second = pdfium.FPDFPath_GetPathSegment(drawn, 1)
+    return bool(pdfium.FPDFPathSegment_GetType(second) == pdfium.FPDF_SEGMENT_BEZIERTO)
+
+
+def _segments(drawn: ctypes.c_void_p, count: int) -> Iterator[tuple[Point, Point]]:
+    """Yield the straight pieces of a path."""
+    x, y = ctypes.c_float(), ctypes.c_float()
     begun: Point | None = None
     last: Point | None = None
-    for kind, point, closes in _segments(drawn):
-        here = matrix.on_point(*point)
+    for number in range(count):
+        segment = pdfium.FPDFPath_GetPathSegment(drawn, number)
+        pdfium.FPDFPathSegment_GetPoint(segment, x, y)
+        here = (x.value, y.value)
+        kind = pdfium.FPDFPathSegment_GetType(segment)
         if kind == pdfium.FPDF_SEGMENT_MOVETO:
             begun = here
         elif kind == pdfium.FPDF_SEGMENT_LINETO and last is not None:
             yield last, here
         last = here
-        if closes and begun is not None:
+        if begun is not None and pdfium.FPDFPathSegment_GetClose(segment):
             yield here, begun
             last = begun
 
 
-def _segments(drawn: pypdfium2.PdfObject) -> Iterator[tuple[int, Point, bool]]:
-    x, y = ctypes.c_float(), ctypes.c_float()
-    for number in range(pdfium.FPDFPath_CountSegments(drawn.raw)):
-        segment = pdfium.FPDFPath_GetPathSegment(drawn.raw, number)
-        pdfium.FPDFPathSegment_GetPoint(segment, x, y)
-        kind = pdfium.FPDFPathSegment_GetType(segment)
-        yield kind, (x.value, y.value), bool(pdfium.FPDFPathSegment_GetClose(segment))
+def _matrix(drawn: ctypes.c_void_p) -> Matrix:
+    matrix = pdfium.FS_MATRIX()
+    pdfium.FPDFPageObj_GetMatrix(drawn, matrix)
+    return matrix.a, matrix.b, matrix.c, matrix.d, matrix.e, matrix.f
 
 
-def _length(edge: Edge) -> float:
-    return float(edge["x1"] - edge["x0"] if edge["orientation"] == "h" else edge["bottom"] - edge["top"])
+def _after(inner: Matrix, outer: Matrix | None) -> Matrix:
+    """Return the matrix that does `inner` first (ISO 32000-1, 8.3.4)."""
+    if outer is None:
+        return inner
+    a, b, c, d, e, f = inner
+    g, h, i, j, k, l = outer  # noqa: E741
+    return (a * g + b * i, a * h + b * j, c * g + d * i, c * h + d * j, e * g + f * i + k, e * h + f * j + l)
+
+
+def _on(matrix: Matrix | None, point: Point) -> Point:
+    if matrix is None:
+        return point
+    a, b, c, d, e, f = matrix
+    x, y = point
+    return a * x + c * y + e, b * x + d * y + f

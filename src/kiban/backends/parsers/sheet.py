@@ -1,4 +1,4 @@
-"""Workbooks (openpyxl): each row a line that names its columns, each sheet a place."""
+"""Workbooks (openpyxl): each row a line that names its columns, each range of cells a place."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from io import BytesIO
 from itertools import pairwise
 from math import inf
+from typing import NamedTuple
 
 import openpyxl
 from openpyxl.cell import Cell
+from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
 from kiban.backends.parsers.outline import Outline, table_lines
@@ -18,6 +20,7 @@ from kiban.domain.document import ParsedDocument, Place
 from kiban.errors import OversizeFile
 
 MOST_CELLS = 5_000_000
+ROWS_A_PIECE = 20  # lines that share one range of cells as their place
 
 
 def read_sheets(content: bytes, stem: str) -> ParsedDocument:
@@ -26,25 +29,45 @@ def read_sheets(content: bytes, stem: str) -> ParsedDocument:
         workbook = openpyxl.load_workbook(BytesIO(content), data_only=True)
     outline = Outline()
     for sheet in workbook.worksheets:
-        outline.turn_to(Place(sheet=sheet.title))
-        for line in _lines(sheet):
-            outline.add(line)
+        if sheet.sheet_state == "visible":  # a person would have to unhide the others to see what we quote
+            for cells, lines in _pieces(sheet):
+                outline.turn_to(Place(sheet=sheet.title, anchor=cells))
+                outline.add("\n".join(lines))
     return outline.document(workbook.properties.title or stem)
 
 
 Texts = dict[tuple[int, int], str]  # by row and column; cells that hold nothing are not there
 
 
-def _lines(sheet: Worksheet) -> Iterator[str]:
+class _Line(NamedTuple):
+    text: str
+    row: int
+    left: int  # columns, from 1
+    right: int
+
+
+def _pieces(sheet: Worksheet) -> Iterator[tuple[str, list[str]]]:
+    """Yield ranges of cells, "B2:D21", and the lines they say."""
+    lines = list(_lines(sheet))
+    for start in range(0, len(lines), ROWS_A_PIECE):
+        piece = lines[start : start + ROWS_A_PIECE]
+        first = f"{get_column_letter(min(line.left for line in piece))}{min(line.row for line in piece)}"
+        last = f"{get_column_letter(max(line.right for line in piece))}{max(line.row for line in piece)}"
+        yield f"{first}:{last}", [line.text for line in piece]
+
+
+def _lines(sheet: Worksheet) -> Iterator[_Line]:
     """Yield the rows of each table of a sheet; single cells above a table are its caption."""
     for table in _tables(_texts(sheet)):
         columns = sorted({column for _, column in table})
-        rows = [
-            [table.get((row, column), "") for column in columns] for row in sorted({row for row, _ in table})
-        ]
+        numbers = sorted({row for row, _ in table})
+        rows = [[table.get((row, column), "") for column in columns] for row in numbers]
         while len(rows) > 1 and len(set(filter(None, rows[0]))) == 1:
-            yield next(filter(None, rows.pop(0)))
-        yield from table_lines(rows)
+            caption = next(filter(None, rows.pop(0)))
+            yield _Line(caption, numbers.pop(0), columns[0], columns[-1])
+        lines = table_lines(rows)  # a row each, but for one that names the columns
+        for line, number in zip(lines, numbers[len(rows) - len(lines) :], strict=True):
+            yield _Line(line, number, columns[0], columns[-1])
 
 
 def _tables(texts: Texts) -> Iterator[Texts]:
@@ -78,7 +101,12 @@ def _texts(sheet: Worksheet) -> Texts:
 
     Only cells that exist are touched: a sheet of three cells can claim to be a million rows high.
     """
-    texts = {place: text for place, cell in sheet._cells.items() if (text := _text(cell))}
+    rows, columns = _hidden(sheet)
+    texts = {
+        place: text
+        for place, cell in sheet._cells.items()
+        if place[0] not in rows and place[1] not in columns and (text := _text(cell))
+    }
     if len({row for row, _ in texts}) * len({column for _, column in texts}) > MOST_CELLS:
         raise OversizeFile(f"sheet {sheet.title} spans more than {MOST_CELLS:,} cells")
     rows = {row for row, _ in texts}
@@ -89,6 +117,19 @@ def _texts(sheet: Worksheet) -> Texts:
                 for column in columns.intersection(range(merged.min_col, merged.max_col + 1)):
                     texts[row, column] = says
     return texts
+
+
+def _hidden(sheet: Worksheet) -> tuple[set[int], set[int]]:
+    """Return the rows and columns somebody has hidden. A filter hides rows too, and those are kept."""
+    is_filtered = bool(sheet.auto_filter.filterColumn)
+    rows = {number for number, row in sheet.row_dimensions.items() if row.hidden and not is_filtered}
+    columns = {
+        number
+        for column in sheet.column_dimensions.values()
+        if column.hidden and column.min and column.max
+        for number in range(column.min, column.max + 1)
+    }
+    return rows, columns
 
 
 def _text(cell: Cell) -> str:
