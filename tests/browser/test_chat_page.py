@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from kiban.domain.access import EVERYONE
+from kiban.domain.access import EVERYONE, Principal
 from kiban.domain.document import Place
+from kiban.domain.feedback import Feedback
 from kiban.domain.question import Turn
 from kiban.errors import PartUnavailable
 from services.chat.testing import MemoryHouse, serving
@@ -55,6 +56,9 @@ class Chat:
         box = self.page.get_by_label("質問", exact=True)
         box.fill(question)
         box.press("Enter")
+
+    def waiting(self) -> list[Feedback]:
+        return self.house.desk.waiting(Principal("mori", frozenset({"curators"})))
 
     def foreign(self) -> list[str]:
         return [url for url in self.requests if not url.startswith(self.url)]
@@ -135,6 +139,33 @@ def test_an_answer_streams_and_its_citation_opens_the_highlighted_quotation(chat
     expect(card.locator("mark.lit")).to_have_text("東京２３区内に限り 13,800円を上限とする。")
     expect(card).to_contain_text("𠮷野家𩸽店を除き")
     expect(card).to_contain_text("第2版")
+
+
+def test_a_reader_confirms_a_source(chat: Chat) -> None:
+    page = chat.enter()
+    chat.ask("東京の宿泊費は？")
+    page.get_by_role("button", name="役に立った").click()
+    page.get_by_role("button", name="出典 1 を読んで確かめた").click()
+    expect(page.get_by_text("ほかの二人が確かめた")).to_be_visible()
+    expect(page.get_by_role("button", name="出典 1 を読んで確かめた")).to_have_count(0)
+    (waiting,) = chat.waiting()
+    assert (waiting.author, waiting.rating, waiting.question) == ("sato", "up", "東京の宿泊費は？")
+    assert waiting.evidence and waiting.evidence.quote.startswith("東京２３区内に限り")
+
+
+def test_a_reader_corrects_an_answer_and_has_to_quote(chat: Chat) -> None:
+    page = chat.enter()
+    chat.ask("東京の宿泊費は？")
+    page.get_by_role("button", name="正しくない").click()
+    page.get_by_label("正しい答え").fill("11,000円")
+    page.get_by_label("根拠の文").fill("宿泊費は無制限とする。")
+    page.get_by_role("button", name="送る").click()
+    expect(page.get_by_role("alert")).to_contain_text("見つかりません")
+    page.get_by_label("根拠の文").fill("国内出張の宿泊費は11,000円を上限とする。")
+    page.get_by_role("button", name="送る").click()
+    expect(page.get_by_text("ほかの二人が確かめた")).to_be_visible()
+    (waiting,) = chat.waiting()
+    assert (waiting.correction, waiting.rating) == ("11,000円", "down")
 
 
 def test_what_stands_around_a_citation_can_be_read(chat: Chat) -> None:

@@ -40,6 +40,9 @@ export async function openDocument(id, start, end) {
   return reply.json();
 }
 
+export const giveFeedback = (feedback) =>
+  send("/v1/feedback", { method: "POST", body: JSON.stringify(feedback) });
+
 /** Yield pieces of text, and last the sources: {text} or {sources}. */
 export async function* ask(messages, signal) {
   const body = JSON.stringify({ model: "kiban", messages, stream: true });

@@ -1,6 +1,7 @@
 // The conversation: who asks, what was asked, what is being answered.
 
 import * as api from "./api.js";
+import { feedbackLine } from "./feedback.js";
 import { element, proven, sourceList } from "./render.js";
 import { say, switchLanguage, translate } from "./words.js";
 
@@ -102,13 +103,13 @@ async function write(exchange, question) {
       exchange.text.append(piece.text);
       follow(exchange.text);
     }
-    if (piece.sources) finish(exchange, text, piece.sources);
+    if (piece.sources) finish(exchange, question, text, piece.sources);
   }
   said.push({ role: "user", content: question }, { role: "assistant", content: text });
 }
 
 /** Replace the streamed text by the same text with its citations, and set the sources beside it. */
-function finish(exchange, text, sources) {
+function finish(exchange, question, text, sources) {
   const { list, open } = sourceList(sources);
   exchange.text.replaceChildren(...proven(text, sources.citations, open));
   if (sources.abstained) {
@@ -117,6 +118,7 @@ function finish(exchange, text, sources) {
   } else if (!sources.citations.length) exchange.note("unproven");
   if (sources.refused_quotes) exchange.note("refused", sources.refused_quotes);
   exchange.body.append(element("p", { className: "release", words: "release", values: [sources.release] }));
+  exchange.body.append(feedbackLine(question, text, sources));
   if (list) exchange.article.append(list);
 }
 
