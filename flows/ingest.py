@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from kiban.domain.document import IngestReport, SourceFile
+from kiban.domain.document import IngestReport, Listed
 from kiban.ingest.absorb import Survey
 from kiban.wiring import house
 
 
 @task(cache_policy=NO_CACHE)
-def survey(folder: Path | None) -> Survey:
-    return house().documents.survey(folder)
+def survey(source: str) -> Survey:
+    return house().documents.survey(source)
 
 
 @task(cache_policy=NO_CACHE)
-def settle(folder: Path | None, found: Survey) -> IngestReport:
-    return house().documents.settle(folder, found)
+def settle(source: str, found: Survey) -> IngestReport:
+    return house().documents.settle(source, found)
 
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5)
-def absorb(folder: Path | None, files: tuple[SourceFile, ...]) -> IngestReport:
-    return house().documents.absorb(folder, files)
+def absorb(source: str, entries: tuple[Listed, ...]) -> IngestReport:
+    return house().documents.absorb(source, entries)
 
 
 @task(cache_policy=NO_CACHE)
@@ -34,20 +32,22 @@ def tend_index() -> None:
 
 
 @flow(name="ingest")
-def ingest(folder: Path | None = None) -> IngestReport:
-    """Bring the index up to date with a folder.
+def ingest(source: str | None = None) -> IngestReport:
+    """Bring the index up to date with a source.
 
     Args:
-        folder: The folder to read; empty for the one in the settings.
+        source: Its name, or the path of a folder; empty for all sources in the settings.
     """
-    found = survey(folder)
-    reports = [settle(folder, found)]
-    batches = list(found.batches())
-    for number, files in enumerate(batches, start=1):
-        reports.append(absorb(folder, files))
-        house().furniture.progress(number, len(batches), "ingest")
-    if batches:
-        tend_index()
+    reports = []
+    for name in [source] if source else house().documents.sources():
+        found = survey(name)
+        reports.append(settle(name, found))
+        batches = list(found.batches())
+        for number, entries in enumerate(batches, start=1):
+            reports.append(absorb(name, entries))
+            house().furniture.progress(number, len(batches), "ingest")
+        house().documents.remember(name, found)
+    tend_index()
     report = IngestReport.total(reports)
     rows = [
         {"document": d.uri, "state": d.state, "since": f"{d.since:%F %T}", "why": d.reason}

@@ -11,7 +11,9 @@ from kiban.wiring import house
 
 @task(cache_policy=NO_CACHE, retries=1, retry_delay_seconds=5)
 def follow_source() -> None:
-    house().documents.settle(None, house().documents.survey(None))
+    documents = house().documents
+    for source in documents.sources():
+        documents.settle(source, documents.survey(source))
 
 
 @task(cache_policy=NO_CACHE)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -19,20 +19,6 @@ Progress = Callable[[int, int, str], None]  # done, total, what is being done
 
 
 class Source(Protocol):
-    """A place documents come from."""
-
-    name: str
-
-    def files(self) -> Iterator[SourceFile]:
-        """List what the source holds now, with readers resolved."""
-        ...
-
-    def memberships(self) -> Mapping[str, frozenset[str]]:
-        """Return the groups of every person the source knows."""
-        ...
-
-
-class CursorSource(Protocol):
     """A place documents come from, which can say what happened since it was last asked.
 
     Readers are resolved when listing: whoever cannot be resolved reads nothing. Every call may raise
@@ -95,13 +81,23 @@ class Library(Protocol):
         """Record a file that could not be read; what an older version said is no longer served."""
         ...
 
-    def move_audience(self, source: str, file: SourceFile) -> None: ...
+    def keep(self, source: str, file: SourceFile) -> None:
+        """Record that a document's content, though its tag is new, is what is stored already."""
+        ...
+
+    def move_audience(self, source: str, listed: Listed | SourceFile) -> None: ...
 
     def delete(self, source: str, uris: Iterable[str]) -> int: ...
 
     def set_memberships(self, source: str, memberships: Mapping[str, frozenset[str]]) -> None:
         """Replace what this source says of people's groups; other sources keep their say."""
         ...
+
+    def cursor(self, source: str) -> str:
+        """Return the cursor kept for a source; "" if there is none."""
+        ...
+
+    def keep_cursor(self, source: str, cursor: str) -> None: ...
 
 
 class SearchIndex(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import time
 import unicodedata
 from pathlib import Path
 
@@ -12,12 +13,24 @@ import pytest
 
 from kiban.backends.sources.folder import FolderSource
 from kiban.domain.access import NOBODY, Audience
-from kiban.domain.document import SourceFile
-from kiban.errors import PartUnavailable
+from kiban.domain.document import Listed, SourceFile
+from kiban.errors import GoneMeanwhile, OversizeFile, PartUnavailable
 
 
-def _listed(root: Path, max_bytes: int = 1000) -> dict[str, SourceFile]:
-    return {file.uri: file for file in FolderSource("here", root, max_bytes).files()}
+def _listed(root: Path) -> dict[str, Listed]:
+    return {listed.uri: listed for listed in FolderSource("here", root, 1000).listing().entries}
+
+
+def _fetched(root: Path, uri: str, max_bytes: int = 1000) -> SourceFile:
+    folder = root.parent / "fetched"
+    folder.mkdir(exist_ok=True)
+    return FolderSource("here", root, max_bytes).fetch(_listed(root)[uri], folder)
+
+
+def _later(root: Path) -> dict[str, Listed]:
+    """List once the clock has moved on."""
+    time.sleep(0.05)
+    return _listed(root)
 
 
 def _write(path: Path, content: str) -> None:
@@ -25,12 +38,58 @@ def _write(path: Path, content: str) -> None:
     path.write_text(content, encoding="utf-8")
 
 
-def test_files_are_listed_with_path_size_and_hash(tmp_path: Path) -> None:
-    _write(tmp_path / "規程" / "旅費.md", "# 旅費")
-    file = _listed(tmp_path)["規程/旅費.md"]
-    assert file.size == len("# 旅費".encode())
+def test_files_are_listed_and_fetched_with_size_and_hash(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    _write(root / "規程" / "旅費.md", "# 旅費")
+    listed, file = _listed(root)["規程/旅費.md"], _fetched(root, "規程/旅費.md")
+    assert listed.size == file.size == len("# 旅費".encode())
+    assert listed.url == (root / "規程" / "旅費.md").as_uri()
     assert file.sha256 == hashlib.sha256("# 旅費".encode()).hexdigest()
     assert file.path.read_text(encoding="utf-8") == "# 旅費"
+    assert (file.uri, file.tag, file.identity) == (listed.uri, listed.tag, listed.identity)
+
+
+def test_content_that_changes_under_its_old_size_and_date_has_another_tag(tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    _write(path, "one")
+    status, before = path.stat(), _listed(tmp_path)["a.md"]
+    with path.open("r+") as content:
+        content.write("two")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    after = _later(tmp_path)["a.md"]
+    assert (before.size, before.modified, before.identity) == (after.size, after.modified, after.identity)
+    assert before.tag != after.tag
+
+
+def test_a_file_changed_just_now_is_looked_at_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _write(tmp_path / "a.md", "one")
+    fresh = _listed(tmp_path)["a.md"].tag
+    now = time.time()
+    monkeypatch.setattr("kiban.backends.sources.folder.time.time", lambda: now + 60)
+    settled = _listed(tmp_path)["a.md"].tag
+    assert fresh != settled == _listed(tmp_path)["a.md"].tag
+
+
+def test_a_file_that_is_renamed_keeps_its_identity(tmp_path: Path) -> None:
+    _write(tmp_path / "a.md", "x")
+    before = _listed(tmp_path)["a.md"].identity
+    (tmp_path / "a.md").rename(tmp_path / "b.md")
+    assert _listed(tmp_path)["b.md"].identity == before
+
+
+def test_what_is_gone_when_fetched_is_called_gone(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    _write(root / "hr/pay.md", "x")
+    listed = _listed(root)["hr/pay.md"]
+    (root / "hr").rename(tmp_path / "elsewhere")
+    source = FolderSource("here", root, 1000)
+    with pytest.raises(GoneMeanwhile):
+        source.fetch(listed, tmp_path)
+    (root / "hr").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(GoneMeanwhile, match="link"):
+        source.fetch(listed, tmp_path)
 
 
 def test_the_nearest_readers_file_decides(tmp_path: Path) -> None:
@@ -102,18 +161,19 @@ def test_names_are_compared_in_one_unicode_form(tmp_path: Path, caplog: pytest.L
     apart = unicodedata.normalize("NFD", "ガイド.md")
     _write(tmp_path / apart, "x")
     assert set(_listed(tmp_path)) == {"ガイド.md"}
+    source = FolderSource("here", tmp_path, 1000)
+    assert source.fetch(_listed(tmp_path)["ガイド.md"], tmp_path.parent).size == 1
     _write(tmp_path / "ガイド.md", "y")
     assert len(_listed(tmp_path)) == 1
     assert "Unicode form" in caplog.text
 
 
-def test_an_oversize_file_is_listed_but_not_read(tmp_path: Path) -> None:
-    _write(tmp_path / "big.txt", "x" * 1001)
-    before = _listed(tmp_path)["big.txt"]
-    assert before.size == 1001
-    assert before.sha256 != hashlib.sha256(b"x" * 1001).hexdigest()
-    os.utime(tmp_path / "big.txt", ns=(1, 1))
-    assert _listed(tmp_path)["big.txt"].sha256 != before.sha256
+def test_an_oversize_file_is_listed_but_not_fetched(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    _write(root / "big.txt", "x" * 1001)
+    assert _listed(root)["big.txt"].size == 1001
+    with pytest.raises(OversizeFile, match="1,001 bytes"):
+        _fetched(root, "big.txt")
 
 
 def test_a_folder_that_is_not_there_is_not_an_empty_folder(tmp_path: Path) -> None:

@@ -59,9 +59,10 @@ def test_a_second_run_reads_and_embeds_nothing(office: Office) -> None:
     office.run()
     office.parser.parsed.clear()
     office.embedder.calls.clear()
+    office.source.fetched.clear()
     report = office.run()
     assert report == IngestReport(unchanged=2, seconds=report.seconds)
-    assert office.parser.parsed == office.embedder.calls == []
+    assert office.parser.parsed == office.embedder.calls == office.source.fetched == []
 
 
 def test_a_batch_is_embedded_in_one_call_and_stored_in_one_transaction(office: Office) -> None:

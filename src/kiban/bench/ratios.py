@@ -100,7 +100,7 @@ def unchanged(house: House, documents: Path, rounds: int = 3) -> Ratio:
             def run() -> float:
                 began = time.perf_counter()
                 absorb.run(
-                    furniture.source(documents),
+                    furniture.source(str(documents)),
                     library,
                     furniture.parser,
                     furniture.tokenizer,
@@ -119,7 +119,7 @@ def orchestration(house: House, rounds: int = 5, files: int = 100) -> Ratio:
     """The ingest flow over the same steps as plain functions, each on new files that nobody may read."""
     from flows.ingest import ingest
 
-    def timed(run: Callable[[Path], IngestReport]) -> float:
+    def timed(run: Callable[[str], IngestReport]) -> float:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             for number in range(files):
@@ -127,11 +127,11 @@ def orchestration(house: House, rounds: int = 5, files: int = 100) -> Ratio:
                     f"第{number}条 {os.urandom(8).hex()}は{number}日とする。"
                 )
             began = time.perf_counter()
-            run(folder)
+            run(name)
             seconds = time.perf_counter() - began
             for path in folder.iterdir():
                 path.unlink()
-            house.documents.settle(folder, house.documents.survey(folder))
+            house.documents.settle(name, house.documents.survey(name))
             return seconds
 
     timed(house.documents.ingest)  # models loaded

@@ -36,7 +36,7 @@ def demo() -> None:
     start(settings, quiet=False)
     clock.stage("2/4 Documents in")
     with progress(quiet=False):
-        ingest(settings.documents)
+        ingest(str(settings.documents))
     _print_documents(console)
     clock.stage("3/4 Documents become weights, and weights are judged")
     with progress(quiet=False):

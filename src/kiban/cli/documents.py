@@ -19,16 +19,17 @@ Person = Annotated[str, typer.Option("--as", help="The person who asks.")]
 
 
 def ingest(
-    path: Annotated[
-        Path | None, typer.Argument(help="Folder to read; without it, the one in the settings.")
+    source: Annotated[
+        str | None,
+        typer.Argument(help="Folder to read, or name of a source; without it, all in the settings."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Bring the index up to date with a folder of documents."""
+    """Bring the index up to date with a folder of documents, or with other sources."""
     from flows.ingest import ingest as flow  # Prefect takes two seconds to import
 
     with progress(quiet=as_json):
-        report = flow(path.resolve() if path else None)
+        report = flow(str(Path(source).resolve()) if source and Path(source).is_dir() else source)
     show(asdict(report), as_json=as_json, title="Ingest")
 
 

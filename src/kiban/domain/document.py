@@ -29,6 +29,12 @@ class Listed:
     modified: datetime | None = None  # with a time zone
     identity: str = ""  # what stays when it is renamed or moved: an item's id; "" when nothing does
 
+    def fetched(self, path: Path, size: int, sha256: str) -> SourceFile:
+        """Return it as the file its bytes are in now."""
+        return SourceFile(
+            self.uri, path, size, sha256, self.audience, self.tag, self.url, self.modified, self.identity
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
@@ -130,6 +136,10 @@ class Document:
     since: datetime
     reason: str = ""
     attempts: int = 0
+    tag: str = ""
+    url: str = ""
+    modified: datetime | None = None
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from kiban.domain.document import Arrival, Document, DocumentState, IngestReport, SourceFile
+from kiban.domain.document import (
+    Arrival,
+    Document,
+    DocumentState,
+    IngestReport,
+    Listed,
+    SourceFile,
+)
 from kiban.errors import DocumentError, EmptyFile
 from kiban.ingest import chunking
 from kiban.ports import Embedder, Library, Parser, Progress, Source, Tokenizer
@@ -23,45 +32,50 @@ ATTEMPTS = 3  # times a file that fails is read before it has to change
 class Survey:
     """What a source holds now, against what the library holds."""
 
-    new: tuple[SourceFile, ...] = ()
-    changed: tuple[SourceFile, ...] = ()
-    retried: tuple[SourceFile, ...] = ()  # failed before with this content, worth another attempt
-    moved: tuple[SourceFile, ...] = ()  # other readers than stored, whether or not the content changed
+    new: tuple[Listed, ...] = ()
+    changed: tuple[Listed, ...] = ()
+    retried: tuple[Listed, ...] = ()  # failed before with this tag, worth another attempt
+    moved: tuple[Listed, ...] = ()  # other readers than stored, whether or not the content changed
     unchanged: int = 0
     gone: tuple[str, ...] = ()
+    cursor: str = ""  # to keep when all of this has been recorded
 
     @property
-    def to_read(self) -> tuple[SourceFile, ...]:
+    def to_read(self) -> tuple[Listed, ...]:
         return (*self.new, *self.changed, *self.retried)
 
-    def batches(self, size: int = BATCH) -> Iterator[tuple[SourceFile, ...]]:
-        files = self.to_read
-        for start in range(0, len(files), size):
-            yield files[start : start + size]
+    def batches(self, size: int = BATCH) -> Iterator[tuple[Listed, ...]]:
+        entries = self.to_read
+        for start in range(0, len(entries), size):
+            yield entries[start : start + size]
 
 
 def survey(source: Source, library: Library) -> Survey:
     """Compare. Raises PartUnavailable when either cannot be listed."""
     stored = {document.uri: document for document in library.documents(source.name)}
-    new: list[SourceFile] = []
-    changed: list[SourceFile] = []
-    retried: list[SourceFile] = []
-    moved: list[SourceFile] = []
+    listing = source.listing(library.cursor(source.name))
+    seen: set[str] = set()
+    new: list[Listed] = []
+    changed: list[Listed] = []
+    retried: list[Listed] = []
+    moved: list[Listed] = []
     unchanged = 0
-    for file in source.files():
-        document = stored.pop(file.uri, None)
+    for entry in listing.entries:
+        seen.add(entry.uri)
+        document = stored.get(entry.uri)
         if document is None:
-            new.append(file)
+            new.append(entry)
             continue
-        if document.audience != file.audience:
-            moved.append(file)
-        if document.sha256 != file.sha256:
-            changed.append(file)
+        if document.audience != entry.audience:
+            moved.append(entry)
+        if document.tag != entry.tag:
+            changed.append(entry)
         elif _deserves_another(document):
-            retried.append(file)
-        elif document.audience == file.audience:
+            retried.append(entry)
+        elif document.audience == entry.audience:
             unchanged += 1
-    return Survey(tuple(new), tuple(changed), tuple(retried), tuple(moved), unchanged, tuple(stored))
+    gone = tuple(stored.keys() - seen) if listing.whole else listing.gone
+    return Survey(tuple(new), tuple(changed), tuple(retried), tuple(moved), unchanged, gone, listing.cursor())
 
 
 def settle(source: Source, found: Survey, library: Library) -> IngestReport:
@@ -81,9 +95,9 @@ def settle(source: Source, found: Survey, library: Library) -> IngestReport:
 
 
 def absorb(
-    files: Sequence[SourceFile],
+    source: Source,
+    entries: Sequence[Listed],
     *,
-    source: str,
     library: Library,
     parser: Parser,
     tokenizer: Tokenizer,
@@ -91,22 +105,34 @@ def absorb(
 ) -> IngestReport:
     """Read one batch and store what can be read. Raises PartUnavailable; then nothing of it is stored."""
     began = time.monotonic()
+    known = {document.uri: document for document in library.documents(source.name)}
     arrivals: list[Arrival] = []
+    unchanged: list[SourceFile] = []
     failures: list[tuple[SourceFile, str]] = []
-    for file in files:
-        try:
-            arrivals.append(_read(file, parser, tokenizer))
-        except DocumentError as error:
-            failures.append((file, str(error)))
-    known = {document.uri for document in library.documents(source)}
+    with TemporaryDirectory(prefix="kiban-") as folder:
+        for entry in entries:
+            file = _not_fetched(entry)
+            try:
+                file = source.fetch(entry, Path(folder))
+                if _is_stored(file, known.get(file.uri)):
+                    unchanged.append(file)
+                else:
+                    arrivals.append(_read(file, parser, tokenizer))
+            except DocumentError as error:
+                failures.append((file, str(error)))
+            if file.path.is_file():
+                file.path.unlink()
     if arrivals:
-        library.put(source, arrivals, _vectors(arrivals, embedders))
+        library.put(source.name, arrivals, _vectors(arrivals, embedders))
+    for file in unchanged:
+        library.keep(source.name, file)
     for file, reason in failures:
-        library.fail(source, file, reason)
+        library.fail(source.name, file, reason)
     changed = sum(arrival.file.uri in known for arrival in arrivals)
     return IngestReport(
         added=len(arrivals) - changed,
         changed=changed,
+        unchanged=len(unchanged),
         failed=tuple((file.uri, reason) for file, reason in failures),
         chunks=sum(len(arrival.chunks) for arrival in arrivals),
         seconds=time.monotonic() - began,
@@ -128,19 +154,29 @@ def run(
     found = survey(source, library)
     report = settle(source, found, library)
     done, total = 0, len(found.to_read)
-    for files in found.batches(batch_size):
+    for entries in found.batches(batch_size):
         report += absorb(
-            files,
-            source=source.name,
+            source,
+            entries,
             library=library,
             parser=parser,
             tokenizer=tokenizer,
             embedders=embedders,
         )
-        done += len(files)
+        done += len(entries)
         if progress is not None:
             progress(done, total, "documents")
+    library.keep_cursor(source.name, found.cursor)
     return replace(report, seconds=time.monotonic() - began)
+
+
+def _not_fetched(entry: Listed) -> SourceFile:
+    """Return what stands for a file that could not be fetched; its tag stands in for its content."""
+    return entry.fetched(Path(), entry.size, f"tag {entry.tag}")
+
+
+def _is_stored(file: SourceFile, document: Document | None) -> bool:
+    return document is not None and document.state is DocumentState.READY and document.sha256 == file.sha256
 
 
 def _deserves_another(document: Document) -> bool:

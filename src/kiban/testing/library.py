@@ -20,6 +20,7 @@ from kiban.domain.document import (
     Chunk,
     Document,
     DocumentState,
+    Listed,
     Place,
     SourceFile,
 )
@@ -56,6 +57,7 @@ class MemoryLibrary:
         self.arrivals: dict[tuple[str, str], Arrival] = {}  # (source, uri); none for what failed
         self.vectors: dict[tuple[str, str], dict[int, list[Vector]]] = {}
         self.people: dict[str, dict[str, frozenset[str]]] = {}  # by source
+        self.cursors: dict[str, str] = {}  # by source
         self.puts: list[tuple[str, ...]] = []  # uris of each transaction
         self._documents: dict[tuple[str, str], Document] = {}
         self._ids = count(1)
@@ -82,9 +84,15 @@ class MemoryLibrary:
         self.arrivals.pop((source, file.uri), None)
         self.vectors.pop((source, file.uri), None)
 
-    def move_audience(self, source: str, file: SourceFile) -> None:
+    def keep(self, source: str, file: SourceFile) -> None:
         key = (source, file.uri)
-        self._documents[key] = replace(self._documents[key], audience=file.audience)
+        self._documents[key] = replace(
+            self._documents[key], tag=file.tag, url=file.url, modified=file.modified, identity=file.identity
+        )
+
+    def move_audience(self, source: str, listed: Listed | SourceFile) -> None:
+        key = (source, listed.uri)
+        self._documents[key] = replace(self._documents[key], audience=listed.audience)
 
     def delete(self, source: str, uris: Iterable[str]) -> int:
         keys = [(source, uri) for uri in uris if (source, uri) in self._documents]
@@ -96,6 +104,12 @@ class MemoryLibrary:
 
     def set_memberships(self, source: str, memberships: Mapping[str, frozenset[str]]) -> None:
         self.people[source] = dict(memberships)
+
+    def cursor(self, source: str) -> str:
+        return self.cursors.get(source, "")
+
+    def keep_cursor(self, source: str, cursor: str) -> None:
+        self.cursors[source] = cursor
 
     def _record(
         self, source: str, file: SourceFile, state: DocumentState, *, title: str = "", reason: str = ""
@@ -114,6 +128,10 @@ class MemoryLibrary:
             since=datetime.now(UTC),
             reason=reason,
             attempts=(known.attempts if known and known.sha256 == file.sha256 else 0) + 1 if failed else 0,
+            tag=file.tag,
+            url=file.url,
+            modified=file.modified,
+            identity=file.identity,
         )
 
 

@@ -18,7 +18,6 @@ from kiban.backends.postgres.feedback import PostgresFeedback
 from kiban.backends.postgres.ledger import PostgresLedger
 from kiban.backends.postgres.library import PostgresLibrary
 from kiban.backends.postgres.search import PostgresDirectory, PostgresSearch
-from kiban.backends.sources.folder import FolderSource
 from kiban.backends.sudachi import SudachiTokenizer
 from kiban.backends.tokens import LOCAL_ISSUER, LocalIssuer, TokenVerifier
 from kiban.backends.vllm_adapters import VllmAdapters
@@ -26,9 +25,10 @@ from kiban.backends.vllm_generator import VllmGenerator
 from kiban.backends.weights import shelf
 from kiban.domain.learning import Curriculum, Weights
 from kiban.ingest.chunking import CHUNKING
-from kiban.ports import Embedder, Progress
+from kiban.ports import Embedder, Progress, Source
 from kiban.settings import Settings
 from kiban.stack import databases, environment, machine
+from kiban.wiring import sources
 
 if TYPE_CHECKING:  # seconds to import each, and not every process needs them
     from kiban.backends.mlflow_registry import MlflowRegistry
@@ -101,9 +101,13 @@ class Furniture:
 
     # --- Reading ---
 
-    def source(self, folder: Path | None) -> FolderSource:
-        root = (folder or self.settings.documents).resolve()
-        return FolderSource(f"folder:{root}", root, self.settings.max_file_mb * 1_000_000)
+    @cached_property
+    def sources(self) -> tuple[Source, ...]:
+        return sources.open_all(self.settings)
+
+    def source(self, name: str) -> Source:
+        """Return a source by its name, or by the path of a folder."""
+        return sources.find(name, self.sources, self.settings.max_file_mb * 1_000_000)
 
     @cached_property
     def parser(self) -> JailedParser:

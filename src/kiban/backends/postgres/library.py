@@ -11,14 +11,18 @@ from kiban.backends.postgres.connect import Connection, Postgres
 from kiban.backends.postgres.copying import Shelved, storable
 from kiban.backends.postgres.graphs import Graph
 from kiban.domain.access import Audience
-from kiban.domain.document import Arrival, Chunk, Document, Place, SourceFile
+from kiban.domain.document import Arrival, Chunk, Document, Listed, Place, SourceFile
 from kiban.domain.text import Span
 from kiban.ports import Vector
 
 # A version counts contents seen; attempts count failures in a row.
 RECORD = """
-insert into kiban.document as known (source, uri, title, sha256, size, zone_id, state, reason, attempts)
-values (%(source)s, %(uri)s, %(title)s, %(sha256)s, %(size)s, %(zone)s, %(state)s, %(reason)s, %(attempts)s)
+insert into kiban.document as known (
+    source, uri, title, sha256, size, zone_id, state, reason, attempts, tag, url, modified, identity
+) values (
+    %(source)s, %(uri)s, %(title)s, %(sha256)s, %(size)s, %(zone)s, %(state)s, %(reason)s, %(attempts)s,
+    %(tag)s, %(url)s, %(modified)s, %(identity)s
+)
 on conflict (source, uri) do update set
     version = known.version + (known.sha256 <> excluded.sha256)::int,
     title = coalesce(nullif(excluded.title, ''), known.title),
@@ -28,12 +32,14 @@ on conflict (source, uri) do update set
         when excluded.state <> 'failed' then 0
         when known.sha256 = excluded.sha256 then known.attempts + 1
         else 1
-    end
+    end,
+    tag = excluded.tag, url = excluded.url, modified = excluded.modified, identity = excluded.identity
 returning id
 """
 
 WITHOUT = """
-select chunk.id, title, ordinal, span_start, span_end, page, sheet, slide, heading, original, normalised
+select chunk.id, title, ordinal, span_start, span_end, page, sheet, slide, heading, anchor, original,
+       normalised
 from kiban.chunk join kiban.document on document.id = document_id
 where not exists (
     select from kiban.embedding where generation_id = %(generation)s and chunk_id = chunk.id
@@ -81,11 +87,19 @@ class PostgresLibrary:
             found = tx.execute(RECORD, _record(source, file, zone, state="failed", reason=reason))
             _clear(tx, list(found.fetchone() or ()))
 
-    def move_audience(self, source: str, file: SourceFile) -> None:
+    def keep(self, source: str, file: SourceFile) -> None:
+        with self._storing(source) as tx:
+            tx.execute(
+                "update kiban.document set tag = %s, url = %s, modified = %s, identity = %s"
+                " where source = %s and uri = %s",
+                [file.tag, file.url, file.modified, file.identity, source, file.uri],
+            )
+
+    def move_audience(self, source: str, listed: Listed | SourceFile) -> None:
         with self._storing(source) as tx:
             tx.execute(
                 "update kiban.document set zone_id = %s where source = %s and uri = %s",
-                [_zone(tx, file.audience), source, file.uri],
+                [_zone(tx, listed.audience), source, listed.uri],
             )
 
     def delete(self, source: str, uris: Iterable[str]) -> int:
@@ -101,6 +115,19 @@ class PostgresLibrary:
         with self._storing(source) as tx:
             tx.execute("delete from kiban.membership where source = %s", [source])
             copying.memberships(tx, source, memberships)
+
+    def cursor(self, source: str) -> str:
+        with self._postgres.writing() as tx:
+            found = tx.execute("select cursor from kiban.source where name = %s", [source]).fetchone()
+            return str(found[0]) if found else ""
+
+    def keep_cursor(self, source: str, cursor: str) -> None:
+        with self._postgres.writing() as tx:
+            tx.execute(
+                "insert into kiban.source (name, cursor) values (%s, %s)"
+                " on conflict (name) do update set cursor = excluded.cursor",
+                [source, storable(cursor)],
+            )
 
     def counts(self) -> Counts:
         with self._postgres.writing() as tx:
@@ -188,7 +215,7 @@ def _zone(tx: Connection, audience: Audience) -> int:
 
 def _record(
     source: str, file: SourceFile, zone: int, *, state: str, title: str = "", reason: str = ""
-) -> dict[str, str | int]:
+) -> dict[str, object]:
     return {
         "source": source,
         "uri": file.uri,
@@ -199,6 +226,10 @@ def _record(
         "state": state,
         "reason": storable(reason),
         "attempts": int(state == "failed"),
+        "tag": storable(file.tag),
+        "url": storable(file.url),
+        "modified": file.modified,
+        "identity": storable(file.identity),
     }
 
 

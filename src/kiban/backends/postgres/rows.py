@@ -10,12 +10,14 @@ from kiban.domain.question import Passage
 from kiban.domain.text import Span
 
 DOCUMENTS = """
-select document.id, source, uri, title, version, sha256, readers, state, since, reason, attempts
+select document.id, source, uri, title, version, sha256, readers, state, since, reason, attempts,
+       tag, url, modified, identity
 from kiban.document join kiban.zone on zone.id = zone_id
 """
 
 PASSAGES = """
-select chunk.id, document.id, uri, title, version, page, sheet, slide, heading, span_start, span_end,
+select chunk.id, document.id, uri, title, version, page, sheet, slide, heading, anchor,
+       span_start, span_end,
        original, normalised, hit.score
 from hit join kiban.chunk on chunk.id = hit.chunk_id join kiban.document on document.id = chunk.document_id
 """
@@ -33,11 +35,28 @@ def document(
     since: datetime,
     reason: str,
     attempts: int,
+    tag: str,
+    url: str,
+    modified: datetime | None,
+    identity: str,
 ) -> Document:
     """Build from a row of DOCUMENTS."""
-    audience = Audience(frozenset(readers))
     return Document(
-        id, source, uri, title, version, sha256, audience, DocumentState(state), since, reason, attempts
+        id,
+        source,
+        uri,
+        title,
+        version,
+        sha256,
+        Audience(frozenset(readers)),
+        DocumentState(state),
+        since,
+        reason,
+        attempts,
+        tag,
+        url,
+        modified,
+        identity,
     )
 
 
@@ -51,6 +70,7 @@ def passage(
     sheet: str | None,
     slide: int | None,
     heading: str,
+    anchor: str,
     start: int,
     end: int,
     original: str,
@@ -58,7 +78,7 @@ def passage(
     score: float,
 ) -> Passage:
     """Build from a row of PASSAGES."""
-    place, span = Place(page, sheet, slide, heading), Span(start, end)
+    place, span = Place(page, sheet, slide, heading, anchor), Span(start, end)
     return Passage(
         chunk_id, document_id, uri, title, version, place, span, original, normalised, float(score)
     )

@@ -34,10 +34,19 @@ create table if not exists kiban.document (
     unique (source, uri),
     unique (id, zone_id)
 );
+alter table kiban.document
+    add column if not exists tag text not null default '',  -- as the source last said
+    add column if not exists url text not null default '',
+    add column if not exists modified timestamptz,
+    add column if not exists identity text not null default '';
+
+-- What each source said last: where to go on listing.
+create table if not exists kiban.source (
+    name text primary key,
+    cursor text not null default ''
+);
 
 -- zone_id is not a second copy that could go stale: the composite key makes it follow the document.
-alter table kiban.document add column if not exists modified timestamptz;  -- as the source says
-
 create table if not exists kiban.chunk (
     id bigint generated always as identity primary key,
     document_id bigint not null,
@@ -57,6 +66,7 @@ create table if not exists kiban.chunk (
     foreign key (document_id, zone_id) references kiban.document (id, zone_id)
         on update cascade on delete cascade
 );
+alter table kiban.chunk add column if not exists anchor text not null default '';
 create index if not exists chunk_zone on kiban.chunk (zone_id) include (length);
 
 -- The key is all that the lexical lane reads: term by term, and only of the zones it may see.
@@ -376,8 +386,8 @@ revoke execute on function kiban.add_generation, kiban.settle_tallies, kiban.dro
 grant execute on function kiban.add_generation, kiban.settle_tallies, kiban.drop_generation to kiban_writer;
 
 grant usage on schema kiban to kiban_writer, kiban_reader;
-grant select, insert, update, delete on kiban.zone, kiban.membership, kiban.document, kiban.chunk,
-    kiban.posting, kiban.embedding, kiban.curriculum, kiban.lineage to kiban_writer;
+grant select, insert, update, delete on kiban.zone, kiban.membership, kiban.source, kiban.document,
+    kiban.chunk, kiban.posting, kiban.embedding, kiban.curriculum, kiban.lineage to kiban_writer;
 grant select, insert on kiban.zone_tally, kiban.term_tally to kiban_writer;
 grant select on kiban.graph to kiban_writer;
 grant select, insert on kiban.release, kiban.ledger, kiban.feedback to kiban_writer;

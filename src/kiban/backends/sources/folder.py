@@ -17,16 +17,18 @@ import hashlib
 import logging
 import os
 import stat
+import time
 import unicodedata
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import yaml
 
 from kiban.domain.access import NOBODY, Audience
-from kiban.domain.document import SourceFile
-from kiban.errors import PartUnavailable
+from kiban.domain.document import Listed, Listing, SourceFile
+from kiban.errors import BrokenFile, GoneMeanwhile, OversizeFile, PartUnavailable
 
 READERS = ".readers.yaml"
 PEOPLE = ".people.yaml"
@@ -34,13 +36,18 @@ _TEMPORARY_STARTS = (".", "~$")
 _TEMPORARY_ENDS = ("~", ".tmp", ".part", ".crdownload", ".swp")
 _NOT_DOCUMENTS = ("thumbs.db", "desktop.ini")
 _LARGEST_YAML = 1_000_000  # bytes
+_PIECE = 2**20  # bytes copied at a time
+_FRESH = 2.0  # seconds within which two writes may leave one and the same time
 _log = logging.getLogger(__name__)
 
 
 class FolderSource:
     """Lists the files below `root`. Symbolic links are not followed: what one points at has other readers.
 
-    A file above `max_bytes` is listed but not hashed; its size and time stand in for its content.
+    A tag is made of size, inode and the times of the last write and of the last change of any kind. The
+    latter nobody can set back, so new content is noticed even under an old date; and as two changes may
+    fall into one tick of the clock, a file changed just now is looked at once more (as git does, see
+    racy-git). No byte is read to list a folder.
     """
 
     def __init__(self, name: str, root: Path, max_bytes: int) -> None:
@@ -48,12 +55,25 @@ class FolderSource:
         self.root = root
         self.max_bytes = max_bytes
 
-    def files(self) -> Iterator[SourceFile]:
-        """List files in order of their path. Raises PartUnavailable if a folder cannot be listed: its
+    def listing(self, cursor: str = "") -> Listing:
+        """Return all files in order of their path. Raises PartUnavailable if a folder cannot be listed: its
         documents must not look deleted."""
         if not self.root.is_dir():
             raise PartUnavailable(f"the folder {self.root} cannot be read")
-        yield from self._below(self.root, NOBODY, set())
+        return Listing(self._below(self.root, NOBODY, set()))
+
+    def fetch(self, listed: Listed, folder: Path) -> SourceFile:
+        """Copy a file. Raises GoneMeanwhile, OversizeFile, BrokenFile."""
+        original = self._original(listed.uri)
+        copy = folder / f"{hashlib.sha256(listed.uri.encode()).hexdigest()}{original.suffix.lower()}"
+        try:
+            with os.fdopen(os.open(original, os.O_RDONLY | os.O_NOFOLLOW), "rb") as content:
+                size, sha256 = _copy(content, copy, self.max_bytes)
+        except FileNotFoundError as error:
+            raise GoneMeanwhile(listed.uri) from error
+        except OSError as error:
+            raise BrokenFile(f"cannot be opened: {error.strerror}") from error
+        return listed.fetched(copy, size, sha256)
 
     def memberships(self) -> Mapping[str, frozenset[str]]:
         """Return groups by person."""
@@ -69,19 +89,19 @@ class FolderSource:
                 _log.warning("%s: the groups of %s are not a list of names", self.root / PEOPLE, person)
         return {person: groups or frozenset() for person, groups in people.items()}
 
-    def _below(self, folder: Path, inherited: Audience, seen: set[str]) -> Iterator[SourceFile]:
+    def _below(self, folder: Path, inherited: Audience, seen: set[str]) -> Iterator[Listed]:
         audience = _audience(folder, inherited)
         for entry in self._entries(folder):
             if entry.is_symlink() or _is_noise(entry.name):
                 continue
             if entry.is_dir():
                 yield from self._below(Path(entry.path), audience, seen)
-            elif entry.is_file() and (file := self._file(Path(entry.path), audience)):
-                if file.uri in seen:
-                    _log.warning("%s differs from another file only in its Unicode form: left out", file.path)
+            elif entry.is_file() and (listed := self._listed(Path(entry.path), audience)):
+                if listed.uri in seen:
+                    _log.warning("%s differs from another only in its Unicode form: left out", entry.path)
                     continue
-                seen.add(file.uri)
-                yield file
+                seen.add(listed.uri)
+                yield listed
 
     def _entries(self, folder: Path) -> list[os.DirEntry[str]]:
         try:
@@ -90,25 +110,60 @@ class FolderSource:
         except OSError as error:
             raise PartUnavailable(f"the folder {folder} cannot be listed: {error.strerror}") from error
 
-    def _file(self, path: Path, audience: Audience) -> SourceFile | None:
+    def _listed(self, path: Path, audience: Audience) -> Listed | None:
         uri = unicodedata.normalize("NFC", path.relative_to(self.root).as_posix())
         if any("\ud800" <= character <= "\udfff" for character in uri):
             _log.warning("%r has a name that is not Unicode: left out", path)
             return None
         try:
-            size, sha256 = self._measured(path)
+            status = path.lstat()
         except FileNotFoundError:  # deleted since the folder was listed
             return None
-        except OSError as error:  # listed all the same, so that it is recorded as failed, not as deleted
-            size, sha256 = 0, _stand_in(str(error.errno))
-        return SourceFile(uri, path, size, sha256, audience)
+        return Listed(
+            uri,
+            _tag(status),
+            status.st_size,
+            audience,
+            url=path.as_uri(),
+            modified=datetime.fromtimestamp(status.st_mtime, UTC),
+            identity=f"{status.st_dev}:{status.st_ino}",
+        )
 
-    def _measured(self, path: Path) -> tuple[int, str]:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as content:
-            status = os.fstat(content.fileno())
-            if status.st_size > self.max_bytes:
-                return status.st_size, _stand_in(f"{status.st_size} {status.st_mtime_ns}")
-            return status.st_size, hashlib.file_digest(content, "sha256").hexdigest()
+    def _original(self, uri: str) -> Path:
+        """Return the path of a uri, whatever Unicode form its names have on the disk."""
+        path = self.root
+        for name in uri.split("/"):
+            path /= name if os.path.lexists(path / name) else _as_on_disk(path, name)
+        if path.parent.resolve() != self.root.resolve() / path.parent.relative_to(self.root):
+            raise GoneMeanwhile(f"{uri}: a folder on its way has become a link")
+        return path
+
+
+def _as_on_disk(folder: Path, name: str) -> str:
+    if folder.is_dir():
+        for other in os.listdir(folder):
+            if unicodedata.normalize("NFC", other) == name:
+                return other
+    return name
+
+
+def _tag(status: os.stat_result) -> str:
+    fresh = "" if time.time() - status.st_ctime > _FRESH else " fresh"
+    return f"{status.st_size} {status.st_ino} {status.st_mtime_ns} {status.st_ctime_ns}{fresh}"
+
+
+def _copy(content: BinaryIO, copy: Path, max_bytes: int) -> tuple[int, str]:
+    """Copy, and return size and sha256. Raises OversizeFile."""
+    size, digest = 0, hashlib.sha256()
+    with copy.open("wb") as out:
+        while piece := content.read(_PIECE):
+            size += len(piece)
+            if size > max_bytes:
+                total = os.fstat(content.fileno()).st_size
+                raise OversizeFile(f"{total:,} bytes, more than {max_bytes:,}")
+            digest.update(piece)
+            out.write(piece)
+    return size, digest.hexdigest()
 
 
 def _audience(folder: Path, inherited: Audience) -> Audience:
@@ -150,7 +205,3 @@ def _read_yaml(path: Path) -> Any:
 def _is_noise(name: str) -> bool:
     lower = name.lower()
     return lower.startswith(_TEMPORARY_STARTS) or lower.endswith(_TEMPORARY_ENDS) or lower in _NOT_DOCUMENTS
-
-
-def _stand_in(says: str) -> str:
-    return hashlib.sha256(f"not hashed: {says}".encode()).hexdigest()
