@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from kiban.backends.sources.drive import DriveSource
-from kiban.backends.sources.drive_client import DriveAccount
 from kiban.backends.sources.drive_readers import DriveReaders
+from kiban.backends.sources.drive_tokens import DriveAccount
 from kiban.domain.access import NOBODY, Principal
 from kiban.domain.document import Listed
 from kiban.errors import GoneMeanwhile, OversizeFile, PartUnavailable, SourceRefused
@@ -221,7 +221,7 @@ def test_a_token_that_has_had_its_hour_is_renewed(source: DriveSource, google: D
 
 
 def test_a_key_that_signs_nothing_valid_is_refused(google: DriveServer) -> None:
-    with DriveServer() as stranger:
+    with DriveServer(owner="a stranger") as stranger:
         key = stranger.key.replace(stranger.url, google.url)
         with pytest.raises(SourceRefused) as refused:
             listed(open_source(google, key=key))

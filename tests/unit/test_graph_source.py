@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from kiban.backends.sources.graph import GraphSource
-from kiban.backends.sources.graph_client import GraphAccount
 from kiban.backends.sources.graph_readers import GraphReaders
+from kiban.backends.sources.graph_tokens import GraphAccount
 from kiban.domain.access import NOBODY, Principal
 from kiban.domain.document import Listed
 from kiban.errors import GoneMeanwhile, OversizeFile, PartUnavailable, SourceRefused
@@ -243,7 +243,7 @@ def test_a_wrong_secret_is_refused_and_told_to_nobody(graph: GraphServer, certif
     with pytest.raises(SourceRefused) as refused:
         listed(source)
     assert "AADSTS7000215" in str(refused.value)
-    assert "wrong secret" not in str(refused.value) + repr(source._account)
+    assert "wrong secret" not in str(refused.value) + repr(source._tokens.account)
 
 
 def test_people_who_left_are_in_no_group(source: GraphSource, graph: GraphServer) -> None:

@@ -15,9 +15,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from kiban.backends.sources.drive_client import DriveAccount, DriveClient, TokenExpired
+from kiban.backends.sources.drive_client import DriveClient, TokenExpired
 from kiban.backends.sources.drive_readers import DriveReaders
 from kiban.backends.sources.drive_resolver import Resolver
+from kiban.backends.sources.drive_tokens import DriveAccount, DriveTokens
 from kiban.backends.sources.fetching import write
 from kiban.domain.document import Listed, Listing, SourceFile
 
@@ -55,7 +56,7 @@ class DriveSource:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.name = name
-        self._account = account
+        self._tokens = DriveTokens(account)
         self._readers = readers
         self._max_bytes = max_bytes
         self._drives = tuple(drives)
@@ -98,7 +99,7 @@ class DriveSource:
 
     def _directory(self, client: DriveClient) -> tuple[set[str], dict[str, set[str]]]:
         """Return people and the people of each group, by address in small letters."""
-        if not self._account.directory:
+        if not self._tokens.account.directory:
             groups = {group: {one.lower() for one in members} for group, members in self._groups.items()}
             return set[str]().union(*groups.values()), groups
         people = {person.lower() for person in client.people()}
@@ -194,7 +195,7 @@ class DriveSource:
         return json.dumps([self._readers.fingerprint(), sorted(self._drives), sorted(self._folders)])
 
     def _client(self) -> DriveClient:
-        return DriveClient(self._account, self._longest_wait)
+        return DriveClient(self._tokens, self._longest_wait)
 
 
 @dataclass(slots=True)

@@ -1,29 +1,22 @@
-"""Asking Google Drive and the Directory as a service account (google-api-python-client, google-auth)."""
+"""Asking Google Drive and the Directory (google-api-python-client)."""
 
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any
 
 import google_auth_httplib2
 import httplib2
 from google.auth.exceptions import GoogleAuthError, RefreshError
-from google.oauth2 import service_account
 from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 from googleapiclient.http import MediaIoBaseDownload
 
+from kiban.backends.sources.drive_tokens import DIRECTORY, DRIVE, DriveTokens
 from kiban.backends.sources.patience import NO_ANSWER, Patience, Reply
 from kiban.errors import GoneMeanwhile, OversizeFile, PartUnavailable, SourceRefused, UnsupportedFormat
 
-_DRIVE = "https://www.googleapis.com/auth/drive.readonly"
-_DIRECTORY = (
-    "https://www.googleapis.com/auth/admin.directory.group.readonly",
-    "https://www.googleapis.com/auth/admin.directory.user.readonly",
-)
 _BUSY_REASONS = frozenset(("rateLimitExceeded", "userRateLimitExceeded", "dailyLimitExceeded"))
 _PIECE = 8 << 20  # bytes a request
 _EVERYWHERE = {"supportsAllDrives": True, "includeItemsFromAllDrives": True}
@@ -37,25 +30,6 @@ FILE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class DriveAccount:
-    """A service account's key, and the person it acts as where a domain has allowed that."""
-
-    key: Mapping[str, Any] = field(repr=False)
-    subject: str = ""
-    directory: bool = False  # whether groups are asked of the Directory, which needs a subject who may
-    drive_url: str = "https://www.googleapis.com"
-    directory_url: str = "https://admin.googleapis.com"
-
-    @classmethod
-    def from_key(cls, text: str, **options: Any) -> DriveAccount:
-        """Take the JSON of a key. Raises SourceRefused."""
-        try:
-            return cls(json.loads(text), **options)
-        except ValueError as error:
-            raise SourceRefused("the key of the service account is not JSON") from error
-
-
 class TokenExpired(Exception):
     """Changes since this token are no longer known."""
 
@@ -63,14 +37,14 @@ class TokenExpired(Exception):
 class DriveClient:
     """Drive and the Directory, as long as its `with` block runs."""
 
-    def __init__(self, account: DriveAccount, longest_wait: float) -> None:
-        self._account = account
+    def __init__(self, tokens: DriveTokens, longest_wait: float) -> None:
+        self._tokens = tokens
         self._patience = Patience(
             (HttpError, GoogleAuthError, httplib2.HttpLib2Error, OSError), _reply_of, longest_wait
         )
         self._opened: list[google_auth_httplib2.AuthorizedHttp] = []
-        drive = account.drive_url.rstrip("/")
-        self._drive = self._service("drive", "v3", f"{drive}/drive/v3/", (_DRIVE,))
+        drive = tokens.account.drive_url.rstrip("/")
+        self._drive = self._service("drive", "v3", f"{drive}/drive/v3/", DRIVE)
 
     def __enter__(self) -> DriveClient:
         return self
@@ -157,17 +131,11 @@ class DriveClient:
             yield from (user["primaryEmail"] for user in page.get("users", ()) if not user.get("suspended"))
 
     def _directory(self) -> Any:
-        url = self._account.directory_url.rstrip("/")
-        return self._service("admin", "directory_v1", f"{url}/", _DIRECTORY)
+        url = self._tokens.account.directory_url.rstrip("/")
+        return self._service("admin", "directory_v1", f"{url}/", DIRECTORY)
 
     def _service(self, name: str, version: str, endpoint: str, scopes: tuple[str, ...]) -> Any:
-        try:
-            credentials = service_account.Credentials.from_service_account_info(  # type: ignore[no-untyped-call]
-                self._account.key, scopes=scopes, subject=self._account.subject or None
-            )
-        except (ValueError, GoogleAuthError) as error:  # of the key itself; its text is not repeated
-            raise SourceRefused("the key of the service account cannot be used") from error
-        http = google_auth_httplib2.AuthorizedHttp(credentials, http=httplib2.Http(timeout=60))
+        http = google_auth_httplib2.AuthorizedHttp(self._tokens.of(scopes), http=httplib2.Http(timeout=60))
         self._opened.append(http)
         options = {"api_endpoint": endpoint}
         return build(name, version, http=http, client_options=options, static_discovery=True)

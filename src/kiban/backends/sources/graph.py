@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from kiban.backends.sources.fetching import write
-from kiban.backends.sources.graph_client import GraphAccount, GraphClient, ResyncRequired
+from kiban.backends.sources.graph_client import GraphClient, ResyncRequired
 from kiban.backends.sources.graph_cursor import DriveState, GraphCursor
 from kiban.backends.sources.graph_readers import GraphReaders
+from kiban.backends.sources.graph_tokens import GraphAccount, GraphTokens
 from kiban.domain.access import NOBODY, Audience
 from kiban.domain.document import Listed, Listing, SourceFile
 from kiban.errors import PartUnavailable
@@ -54,7 +55,7 @@ class GraphSource:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.name = name
-        self._account = account
+        self._tokens = GraphTokens(account)
         self._readers = readers
         self._max_bytes = max_bytes
         self._sites = tuple(sites)
@@ -173,7 +174,7 @@ class GraphSource:
                 opened.append(item["id"])
 
     def _client(self) -> GraphClient:
-        return GraphClient(self._account, self._longest_wait)
+        return GraphClient(self._tokens, self._longest_wait)
 
 
 class _Expired(Exception):

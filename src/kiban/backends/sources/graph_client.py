@@ -1,16 +1,15 @@
-"""Asking Microsoft Graph as an application (msal): tokens, pages, batches and downloads."""
+"""Asking Microsoft Graph as an application (requests): pages, batches and downloads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
-import msal
-from requests import HTTPError, JSONDecodeError, RequestException, Response, Session
+from requests import HTTPError, JSONDecodeError, RequestException, Response
 from requests.exceptions import SSLError
 
+from kiban.backends.sources.graph_tokens import GraphTokens, trusting
 from kiban.backends.sources.patience import BUSY, NO_ANSWER, Patience, Reply
 from kiban.errors import SourceRefused
 
@@ -19,28 +18,14 @@ _PIECE = 1 << 16  # bytes
 _TIMEOUT = 60  # seconds without a byte
 
 
-@dataclass(frozen=True, slots=True)
-class GraphAccount:
-    """An app registration with application permissions. `ca_file` is for a proxy that opens TLS."""
-
-    tenant: str
-    client: str
-    secret: str = field(repr=False)
-    graph: str = "https://graph.microsoft.com/v1.0"
-    login: str = "https://login.microsoftonline.com"
-    ca_file: str = ""
-
-
 class GraphClient:
     """Graph, as long as its `with` block runs."""
 
-    def __init__(self, account: GraphAccount, longest_wait: float) -> None:
-        self._account = account
-        self._graph = account.graph.rstrip("/")
-        self._session = _Session()
-        self._session.verify = account.ca_file or True
+    def __init__(self, tokens: GraphTokens, longest_wait: float) -> None:
+        self._tokens = tokens
+        self._graph = tokens.account.graph.rstrip("/")
+        self._session = trusting(tokens.account)
         self._patience = Patience((RequestException,), _reply_of, longest_wait)
-        self._application: msal.ConfidentialClientApplication | None = None
 
     def __enter__(self) -> GraphClient:
         return self
@@ -119,62 +104,13 @@ class GraphClient:
         options.setdefault("headers", {})
         response = None
         for _ in range(2):
-            token = {"Authorization": f"Bearer {self._token(renew=response is not None)}"}
+            token = {"Authorization": f"Bearer {self._tokens.token(renew=response is not None)}"}
             headers = {**options["headers"], **token}
             response = self._session.request(method, url, timeout=_TIMEOUT, **{**options, "headers": headers})
             if response.status_code != 401:
                 break
         assert response is not None
         return response
-
-    def _token(self, *, renew: bool) -> str:
-        if self._application is None:
-            self._application = self._registered()
-        if renew:
-            self._application.remove_tokens_for_client()
-        host = "/".join(self._graph.split("/")[:3])
-        said = self._application.acquire_token_for_client([f"{host}/.default"])
-        if "access_token" not in said:
-            raise SourceRefused(f"no token: {said.get('error')}: {said.get('error_description', '')[:300]}")
-        return str(said["access_token"])
-
-    def _registered(self) -> msal.ConfidentialClientApplication:
-        account = self._account
-        try:
-            return msal.ConfidentialClientApplication(
-                account.client,
-                client_credential=account.secret,
-                authority=f"{account.login.rstrip('/')}/{account.tenant}",
-                instance_discovery=False,  # the authority is ours to name, not Microsoft's to confirm
-                http_client=_Login(self._session),
-            )
-        except ValueError as error:  # what msal says of a tenant that is not there
-            raise SourceRefused(f"the tenant {account.tenant}: {error}") from error
-
-
-class _Session(Session):
-    """Trusts what it was told to trust, even where REQUESTS_CA_BUNDLE says otherwise; msal uses it too."""
-
-    def request(self, *args: Any, **options: Any) -> Response:
-        if options.get("verify") is None:
-            options["verify"] = self.verify
-        return super().request(*args, **options)
-
-
-class _Login:
-    """What msal asks with. It would take a busy login for a tenant that is not there."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def get(self, url: str, **options: Any) -> Response:
-        return self._patient(self._session.get(url, timeout=_TIMEOUT, **options))
-
-    def post(self, url: str, **options: Any) -> Response:
-        return self._patient(self._session.post(url, timeout=_TIMEOUT, **options))
-
-    def _patient(self, response: Response) -> Response:
-        return _checked(response) if response.status_code in BUSY else response
 
 
 class ResyncRequired(Exception):

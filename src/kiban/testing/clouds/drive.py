@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import jwt
@@ -38,9 +39,9 @@ class File:
 
 
 class DriveServer(CloudServer):
-    """One key pair a server: `key` is what a service account is given."""
+    """`key` is what a service account is given; servers of one owner share it."""
 
-    def __init__(self, page_size: int = 1000) -> None:
+    def __init__(self, page_size: int = 1000, owner: str = "us") -> None:
         super().__init__()
         self.page_size = page_size
         self.never_busy = ("/token",)
@@ -53,7 +54,7 @@ class DriveServer(CloudServer):
         self.throttle_by_403 = False
         self.tokens: set[str] = set()
         self._numbers = itertools.count(1)
-        self._private = rsa.generate_private_key(65537, 2048)
+        self._private = _pair(owner)
 
     @property
     def key(self) -> str:
@@ -216,6 +217,11 @@ class DriveServer(CloudServer):
 
     def _changed(self, id: str) -> None:
         self.log.append((self._drive_of(self.files[id]), id))
+
+
+@cache
+def _pair(owner: str) -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
 
 
 def granted(kind: str, to: str = "", role: str = "reader", **more: Any) -> dict[str, Any]:
