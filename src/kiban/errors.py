@@ -23,6 +23,7 @@ KibanError
 ├── NotPermitted               it does, and that person may not do this
 ├── LearningError              weights
 │   ├── MixedAudience            an example not everyone in the zone may read
+│   ├── SecretsLeft              an example that still holds a secret or personal data
 │   ├── TooFewExamples
 │   ├── NoSuchCandidate
 │   ├── NoSuchFeedback
@@ -135,6 +136,10 @@ class LearningError(KibanError):
 
 class MixedAudience(LearningError):
     """The curriculum holds an example that not every reader of its zone may read."""
+
+
+class SecretsLeft(LearningError):
+    """The curriculum still holds secrets or personal data."""
 
 
 class TooFewExamples(LearningError):

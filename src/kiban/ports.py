@@ -13,6 +13,7 @@ from kiban.domain.feedback import Feedback
 from kiban.domain.learning import Curriculum, TrainingPair, Weights
 from kiban.domain.question import EVERYTHING, Passage, Scope, Turn
 from kiban.domain.release import Action, LedgerEntry, Release, Shelf
+from kiban.domain.sensitive import Finding
 
 Vector = Sequence[float]  # unit length
 Progress = Callable[[int, int, str], None]  # done, total, what is being done
@@ -55,6 +56,14 @@ class Tokenizer(Protocol):
     name: str
 
     def terms(self, text: str) -> list[str]: ...
+
+
+class Detector(Protocol):
+    """Finds secrets and personal data."""
+
+    def findings(self, text: str) -> tuple[Finding, ...]:
+        """Return what is sensitive in a text, in order, none overlapping."""
+        ...
 
 
 class Embedder(Protocol):
@@ -112,6 +121,10 @@ class SearchIndex(Protocol):
 
     def browse(self, who: Principal) -> list[Passage]:
         """Return every chunk the principal may read, by document and ordinal; score is 0."""
+        ...
+
+    def sensitive(self, who: Principal, chunk_ids: Sequence[int]) -> Mapping[int, tuple[Finding, ...]]:
+        """Return what is sensitive in those chunks that the principal may read, by chunk asked for."""
         ...
 
     def nearest(

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
+from kiban.adapt import scrub
 from kiban.adapt.facts import Language, language
 from kiban.adapt.replay import GENERAL
 from kiban.domain.access import Audience
@@ -37,6 +38,7 @@ class Classroom:
     target: Callable[[str, str, int, Language], str]  # short answer, quote, passage number, language
     abstention: Callable[[Language], str]  # language
     documents: Mapping[int, Document]  # by id: who may read what is shown
+    sensitive: scrub.Find = lambda text: ()  # secrets and personal data in a text
 
 
 def build(
@@ -58,10 +60,11 @@ def build(
             f"{len(questions)} questions; {FEWEST} are needed.", mend="ingest more documents"
         )
     dice = random.Random(seed)
-    examples = [
+    made = [
         _example(question, classroom, _falls_due(number, ABSTAINING_SHARE), longest_prompt, dice)
         for number, question in enumerate(questions[:limit])
     ]
+    examples = [one for one in made if scrub.is_clean(scrub.texts_of_example(one), classroom.sensitive)]
     examples += [_general(asked, answer, audience) for asked, answer in GENERAL[: limit // 16]]
     dice.shuffle(examples)
     pairs = [_pair(question, classroom) for question in questions[:limit]]
@@ -77,12 +80,17 @@ def _example(
     question: Question, classroom: Classroom, withheld: bool, longest_prompt: int, dice: random.Random
 ) -> TrainingExample:
     shown = _shown(question, classroom.find(question.text), withheld, dice)
-    prompt = classroom.render(question.text, shown)
+    prompt = _prompt(question, shown, classroom)
     while len(shown) > 1 and sum(len(turn.text) for turn in prompt) > longest_prompt:
         shown = _without_a_distractor(shown, question)
-        prompt = classroom.render(question.text, shown)
+        prompt = _prompt(question, shown, classroom)
     lineage, audience = _provenance(question, shown, classroom.documents)
-    return TrainingExample(question, prompt, _answer(question, shown, classroom), lineage, audience)
+    answer = _answer(question, shown, classroom)
+    return TrainingExample(question, prompt, answer, lineage, audience, scrub.record(shown))
+
+
+def _prompt(question: Question, shown: Sequence[Passage], classroom: Classroom) -> tuple[Turn, ...]:
+    return classroom.render(question.text, [scrub.masked(passage, classroom.sensitive) for passage in shown])
 
 
 def _shown(
@@ -149,12 +157,17 @@ def _general(asked: str, answer: str, audience: Audience) -> TrainingExample:
 
 
 def _pair(question: Question, classroom: Classroom) -> TrainingPair | None:
-    """Return what an embedder learns from; None if its retriever does not find the gold passage yet."""
+    """Return what an embedder learns from; None if its retriever does not find the gold passage yet, or if
+    the question itself is not clean."""
     found = classroom.find(question.text)
     gold = [passage for passage in found if passage.chunk_id == question.chunk_id]
     if not gold:
         return None
     negatives = [passage for passage in found if not _answers(passage, question)][:NEGATIVES]
     lineage, audience = _provenance(question, negatives, classroom.documents)
-    texts = tuple(passage.normalised for passage in negatives)
-    return TrainingPair(question.text, gold[0].normalised, texts, lineage, audience)
+    clean, *others = (
+        scrub.masked(passage, classroom.sensitive).normalised for passage in (gold[0], *negatives)
+    )
+    taken_out = scrub.record((gold[0], *negatives))
+    pair = TrainingPair(question.text, clean, tuple(others), lineage, audience, taken_out)
+    return pair if scrub.is_clean(scrub.texts_of_pair(pair), classroom.sensitive) else None

@@ -65,6 +65,8 @@ def facts(passages: Iterable[Passage], per_document: int) -> list[Fact]:
 
 def _facts_of(passage: Passage) -> Iterator[Fact]:
     for span in sentences(passage.original):
+        if any(finding.overlaps(span) for finding in passage.sensitive):
+            continue  # nobody is to be asked for somebody's number
         sentence = span.of(passage.original)
         if len(sentence) in LENGTHS and (found := _value(sentence)):
             at, kind = found

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from kiban.domain.access import Audience
+from kiban.domain.sensitive import Finding
 from kiban.domain.text import Span
 
 
@@ -110,6 +111,7 @@ class Chunk:
     original: str
     normalised: str  # NFKC of original
     terms: tuple[str, ...] = ()  # lexical terms in order, repeats kept
+    sensitive: tuple[Finding, ...] = ()  # in `original`
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kiban.domain.access import Audience
 from kiban.domain.question import Turn
+from kiban.domain.sensitive import Finding
 from kiban.domain.text import Span
 from kiban.errors import BadWeights, MixedAudience
 
@@ -42,6 +43,14 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Scrubbed:
+    """What was taken out of a chunk before it became training text."""
+
+    chunk_id: int
+    findings: tuple[Finding, ...]  # in the chunk's text as it is stored
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingExample:
     """What the model is shown and what it should say, with everything it was made from."""
 
@@ -50,6 +59,7 @@ class TrainingExample:
     target: str
     lineage: tuple[Lineage, ...]  # gold and distractors
     audience: Audience  # the meet of the audiences of all of them
+    scrubbed: tuple[Scrubbed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,7 @@ class TrainingPair:
     negatives: tuple[str, ...]
     lineage: tuple[Lineage, ...]
     audience: Audience
+    scrubbed: tuple[Scrubbed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 
 from kiban.domain.document import Place
+from kiban.domain.sensitive import Finding
 from kiban.domain.text import Span
 
 
@@ -71,6 +72,7 @@ class Passage:
     score: float
     url: str = ""  # where a person opens the document; "" when its source does not say
     why: tuple[LaneRank, ...] = ()  # the lanes that found it
+    sensitive: tuple[Finding, ...] = ()  # in `original`; only who makes training text asks for it
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ from kiban.domain.document import (
     SourceFile,
 )
 from kiban.errors import DocumentError, EmptyFile
-from kiban.ingest import chunking
-from kiban.ports import Embedder, Library, Parser, Progress, Source, Tokenizer
+from kiban.ingest import chunking, sensitive
+from kiban.ports import Detector, Embedder, Library, Parser, Progress, Source, Tokenizer
 
 BATCH = 64  # files; enough chunks for the embedder to sort by length
 ATTEMPTS = 3  # times a file that fails is read before it has to change
@@ -102,6 +102,7 @@ def absorb(
     parser: Parser,
     tokenizer: Tokenizer,
     embedders: Mapping[int, Embedder],
+    detector: Detector | None = None,
 ) -> IngestReport:
     """Read one batch and store what can be read. Raises PartUnavailable; then nothing of it is stored."""
     began = time.monotonic()
@@ -117,7 +118,7 @@ def absorb(
                 if _is_stored(file, known.get(file.uri)):
                     unchanged.append(file)
                 else:
-                    arrivals.append(_read(file, parser, tokenizer))
+                    arrivals.append(_read(file, parser, tokenizer, detector))
             except DocumentError as error:
                 failures.append((file, str(error)))
             if file.path.is_file():
@@ -146,6 +147,7 @@ def run(
     tokenizer: Tokenizer,
     embedders: Mapping[int, Embedder],
     *,
+    detector: Detector | None = None,
     batch_size: int = BATCH,
     progress: Progress | None = None,
 ) -> IngestReport:
@@ -162,6 +164,7 @@ def run(
             parser=parser,
             tokenizer=tokenizer,
             embedders=embedders,
+            detector=detector,
         )
         done += len(entries)
         if progress is not None:
@@ -183,11 +186,13 @@ def _deserves_another(document: Document) -> bool:
     return document.state is DocumentState.FAILED and document.attempts < ATTEMPTS
 
 
-def _read(file: SourceFile, parser: Parser, tokenizer: Tokenizer) -> Arrival:
+def _read(file: SourceFile, parser: Parser, tokenizer: Tokenizer, detector: Detector | None) -> Arrival:
     parsed = parser.parse(file)
     chunks = chunking.cut(parsed, tokenizer)
     if not chunks:
         raise EmptyFile("no text")
+    if detector is not None:
+        chunks = sensitive.mark(parsed, chunks, detector)
     return Arrival(file, parsed.title, chunks)
 
 

@@ -11,7 +11,7 @@ from kiban.testing.ledger import MemoryLedger, MemoryRegistry
 from kiban.testing.library import MemoryLibrary, MemorySearch, arrival
 from kiban.testing.serving import MemoryAdapterHost, ScriptedGenerator, echo_generator, write_adapter
 from kiban.testing.sources import MemoryParser, MemorySource
-from kiban.testing.text import HashEmbedder, OverlapReranker, WordTokenizer
+from kiban.testing.text import HashEmbedder, OverlapReranker, PatternDetector, WordTokenizer
 
 __all__ = [
     "HashEmbedder",
@@ -24,6 +24,7 @@ __all__ = [
     "MemorySearch",
     "MemorySource",
     "OverlapReranker",
+    "PatternDetector",
     "ScriptedGenerator",
     "WordTokenizer",
     "arrival",

@@ -25,6 +25,7 @@ from kiban.domain.document import (
     SourceFile,
 )
 from kiban.domain.question import EVERYTHING, Passage, Scope
+from kiban.domain.sensitive import Finding
 from kiban.domain.text import Span
 from kiban.ports import Tokenizer, Vector
 from kiban.testing.text import WordTokenizer
@@ -149,6 +150,10 @@ class MemorySearch:
 
     def browse(self, who: Principal) -> list[Passage]:
         return [passage for passage, _, _ in self._visible(who)]
+
+    def sensitive(self, who: Principal, chunk_ids: Sequence[int]) -> dict[int, tuple[Finding, ...]]:
+        found = {passage.chunk_id: chunk.sensitive for passage, chunk, _ in self._visible(who)}
+        return {chunk_id: found.get(chunk_id, ()) for chunk_id in chunk_ids}
 
     def nearest(
         self,

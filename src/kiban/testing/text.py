@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kiban.domain.sensitive import Finding, Kind, apart
+from kiban.domain.text import Span
 from kiban.ports import Vector
 
 
@@ -19,6 +21,19 @@ class WordTokenizer:
     def terms(self, text: str) -> list[str]:
         words = re.findall(r"[a-z0-9]+|[^\W\d_a-z]+", text.casefold())
         return [term for word in words for term in ([word] if word[0] < "\u2e80" else pairs(word))]
+
+
+class PatternDetector:
+    """A Detector that takes anything like 090-1234-5678 for a phone number, and SECRET-1 for a key."""
+
+    _PATTERNS = ((Kind.PHONE, re.compile(r"0\d0-\d{4}-\d{4}")), (Kind.API_KEY, re.compile(r"SECRET-\d+")))
+
+    def findings(self, text: str) -> tuple[Finding, ...]:
+        return apart(
+            Finding(kind, Span(*match.span()))
+            for kind, pattern in self._PATTERNS
+            for match in pattern.finditer(text)
+        )
 
 
 class HashEmbedder:

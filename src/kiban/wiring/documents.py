@@ -35,6 +35,7 @@ class Documents:
             parser=furniture.parser,
             tokenizer=furniture.tokenizer,
             embedders=furniture.live_embedders(),
+            detector=furniture.detector,
         )
 
     def remember(self, source: str, found: Survey) -> None:
@@ -51,6 +52,7 @@ class Documents:
             furniture.parser,
             furniture.tokenizer,
             furniture.live_embedders(),
+            detector=furniture.detector,
         )
         self.tend_index()
         return report

@@ -18,6 +18,7 @@ from kiban.backends.postgres.feedback import PostgresFeedback
 from kiban.backends.postgres.ledger import PostgresLedger
 from kiban.backends.postgres.library import PostgresLibrary
 from kiban.backends.postgres.search import PostgresDirectory, PostgresSearch
+from kiban.backends.sensitive.detector import SensitiveDetector
 from kiban.backends.sudachi import SudachiTokenizer
 from kiban.backends.tokens import LOCAL_ISSUER, LocalIssuer, TokenVerifier
 from kiban.backends.vllm_adapters import VllmAdapters
@@ -117,6 +118,10 @@ class Furniture:
     @cached_property
     def tokenizer(self) -> SudachiTokenizer:
         return SudachiTokenizer()
+
+    @cached_property
+    def detector(self) -> SensitiveDetector:
+        return SensitiveDetector()
 
     # --- Models ---
 

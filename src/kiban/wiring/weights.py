@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from kiban.adapt import card, curriculum, feedback, questions, writers
+from kiban.adapt import card, curriculum, feedback, questions, scrub, writers
 from kiban.answer import prompt
 from kiban.domain.access import EVERYONE, Audience, Principal
 from kiban.domain.learning import Candidate, Curriculum, Weights
@@ -39,7 +40,7 @@ class WeightsMaking:
         furniture = self._furniture
         documents = furniture.index.documents(OUTSIDER)
         asked, sieve = questions.make_questions(
-            furniture.index.browse(OUTSIDER),
+            self._with_findings(furniture.index.browse(OUTSIDER)),
             documents,
             write=writers.from_templates,
             find=self._find,
@@ -62,6 +63,7 @@ class WeightsMaking:
             target=prompt.target,
             abstention=prompt.abstention,
             documents={document.id: document for document in documents},
+            sensitive=furniture.detector.findings,
         )
         written = curriculum.build(
             learnt,
@@ -80,6 +82,7 @@ class WeightsMaking:
 
         furniture = self._furniture
         folder = furniture.candidate_folder(written)
+        scrub.require_clean(written, furniture.detector.findings)
 
         def train(out: Path) -> Weights:
             with furniture.registry.run("embedder", self._tags(written)) as run:
@@ -109,6 +112,7 @@ class WeightsMaking:
 
         furniture, settings = self._furniture, self._furniture.settings
         folder = furniture.candidate_folder(written)
+        scrub.require_clean(written, furniture.detector.findings)
 
         def train(out: Path) -> Weights:
             with furniture.registry.run("adapter", self._tags(written)) as run:
@@ -146,7 +150,13 @@ class WeightsMaking:
 
     def _find(self, question: str) -> Sequence[Passage]:
         # More than a prompt shows: what is left over becomes distractors.
-        return self._answers.find_with(self._releases.base, question, OUTSIDER, SHOWN + 2)
+        found = self._answers.find_with(self._releases.base, question, OUTSIDER, SHOWN + 2)
+        return self._with_findings(found)
+
+    def _with_findings(self, passages: Sequence[Passage]) -> list[Passage]:
+        """Say of each passage what is sensitive in it."""
+        found = self._furniture.index.sensitive(OUTSIDER, [passage.chunk_id for passage in passages])
+        return [replace(passage, sensitive=found[passage.chunk_id]) for passage in passages]
 
     def _tags(self, written: Curriculum) -> dict[str, str]:
         llm = self._furniture.llm

@@ -32,6 +32,7 @@ CHUNK = {
 }
 POSTING = {"term": "text", "chunk_id": "int8", "zone_id": "int4", "frequency": "int4", "length": "int4"}
 EMBEDDING = {"generation_id": "int4", "chunk_id": "int8", "zone_id": "int4", "vector": "halfvec"}
+SENSITIVE = {"chunk_id": "int8", "zone_id": "int4", "kind": "text", "span_start": "int4", "span_end": "int4"}
 MEMBERSHIP = {"source": "text", "person": "text", "group_name": "text"}
 
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # what Postgres cannot hold as text
@@ -54,6 +55,16 @@ def storable(text: str) -> str:
 
 def chunks(tx: Connection, shelved: Iterable[Shelved]) -> None:
     _copy(tx, "chunk", CHUNK, map(_chunk_row, shelved))
+
+
+def sensitive(tx: Connection, shelved: Iterable[Shelved]) -> None:
+    records = [
+        (item.id, item.zone, finding.kind.value, finding.span.start, finding.span.end)
+        for item in shelved
+        for finding in item.chunk.sensitive
+    ]
+    if records:
+        _copy(tx, "sensitive", SENSITIVE, records)
 
 
 def postings(tx: Connection, shelved: Iterable[Shelved]) -> None:

@@ -77,6 +77,7 @@ class PostgresLibrary:
         with self._storing(source) as tx:
             shelved = _shelve(tx, source, arrivals)
             copying.chunks(tx, shelved)
+            copying.sensitive(tx, shelved)
             copying.postings(tx, shelved)
             for generation, of_chunks in vectors.items():
                 copying.embeddings(tx, generation, [(item.id, item.zone) for item in shelved], of_chunks)

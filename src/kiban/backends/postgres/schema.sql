@@ -69,6 +69,19 @@ create table if not exists kiban.chunk (
 alter table kiban.chunk add column if not exists anchor text not null default '';
 create index if not exists chunk_zone on kiban.chunk (zone_id) include (length);
 
+-- Secrets and personal data in a chunk, found once, when it was stored.
+create table if not exists kiban.sensitive (
+    chunk_id bigint not null,
+    zone_id integer not null,
+    kind text not null,
+    span_start integer not null,
+    span_end integer not null,  -- of the chunk's original text
+    primary key (chunk_id, span_start),
+    foreign key (chunk_id, zone_id) references kiban.chunk (id, zone_id)
+        on update cascade on delete cascade
+);
+create index if not exists sensitive_zone on kiban.sensitive (zone_id);
+
 -- The key is all that the lexical lane reads: term by term, and only of the zones it may see.
 create table if not exists kiban.posting (
     term text not null,
@@ -289,7 +302,7 @@ declare
     name text;
 begin
     foreach name in array array[
-        'zone', 'document', 'chunk', 'posting', 'embedding', 'zone_tally', 'term_tally', 'graph'
+        'zone', 'document', 'chunk', 'sensitive', 'posting', 'embedding', 'zone_tally', 'term_tally', 'graph'
     ] loop
         execute format('alter table kiban.%I enable row level security', name);
         execute format('alter table kiban.%I force row level security', name);
@@ -388,6 +401,7 @@ grant execute on function kiban.add_generation, kiban.settle_tallies, kiban.drop
 grant usage on schema kiban to kiban_writer, kiban_reader;
 grant select, insert, update, delete on kiban.zone, kiban.membership, kiban.source, kiban.document,
     kiban.chunk, kiban.posting, kiban.embedding, kiban.curriculum, kiban.lineage to kiban_writer;
+grant select, insert, update, delete on kiban.sensitive to kiban_writer;
 grant select, insert on kiban.zone_tally, kiban.term_tally to kiban_writer;
 grant select on kiban.graph to kiban_writer;
 grant select, insert on kiban.release, kiban.ledger, kiban.feedback to kiban_writer;
@@ -397,5 +411,5 @@ grant select on kiban.generation, kiban.tainted_curriculum to kiban_writer;
 grant usage on sequence kiban.chunk_id_seq to kiban_writer;
 grant select on kiban.zone, kiban.document, kiban.chunk, kiban.posting, kiban.embedding,
     kiban.generation, kiban.membership, kiban.release, kiban.ledger, kiban.zone_tally, kiban.term_tally,
-    kiban.graph to kiban_reader;
+    kiban.graph, kiban.sensitive to kiban_reader;
 grant select (curriculum_sha256) on kiban.tainted_curriculum to kiban_reader;  -- not which documents

@@ -14,6 +14,8 @@ from kiban.backends.postgres.copying import half
 from kiban.domain.access import EVERYONE, Principal
 from kiban.domain.document import Document
 from kiban.domain.question import EVERYTHING, Passage, Scope
+from kiban.domain.sensitive import Finding, Kind
+from kiban.domain.text import Span
 from kiban.ports import Vector
 
 BROWSE = f"with hit as (select id as chunk_id, 0 as score from kiban.chunk) {rows.PASSAGES}"
@@ -42,6 +44,12 @@ select set_config('hnsw.iterative_scan', 'strict_order', true), set_config('hnsw
        set_config('enable_sort', 'off', true)
 """
 EF_SEARCH = 200  # neighbours a walk keeps in view; at most 1,000 in pgvector
+
+
+SENSITIVE = """
+select chunk_id, kind, span_start, span_end from kiban.sensitive
+where chunk_id = any(%s) order by chunk_id, span_start
+"""
 
 
 class PostgresSearch:
@@ -73,6 +81,13 @@ class PostgresSearch:
         with self._postgres.reading(_groups(who)) as tx:
             asked = f"{BROWSE} where document.id = %(id)s order by chunk.ordinal"
             return [rows.passage(*row) for row in tx.execute(asked.encode(), {"id": document_id})]
+
+    def sensitive(self, who: Principal, chunk_ids: Sequence[int]) -> dict[int, tuple[Finding, ...]]:
+        found: dict[int, tuple[Finding, ...]] = dict.fromkeys(chunk_ids, ())
+        with self._postgres.reading(_groups(who)) as tx:
+            for chunk_id, kind, start, end in tx.execute(SENSITIVE, [list(chunk_ids)]):
+                found[chunk_id] += (Finding(Kind(kind), Span(start, end)),)
+        return found
 
     def nearest(
         self,
