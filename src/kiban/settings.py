@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -17,6 +20,7 @@ from pydantic_settings import (
 from kiban.errors import SettingsError
 from kiban.source_settings import SourceSettings
 
+_FROM_ENVIRONMENT = "env:"
 ROOT = Path(__file__).resolve().parents[2]  # the checkout
 
 
@@ -75,6 +79,14 @@ class Settings(BaseSettings):
     training_questions: int = Field(64, ge=8, description="Questions to learn from, at most")
     judging_questions: int = Field(80, ge=8, description="Held-out questions to judge with, at most")
 
+    @field_validator("sources")
+    @classmethod
+    def _with_secrets(cls, sources: tuple[SourceSettings, ...]) -> tuple[SourceSettings, ...]:
+        names = [source.name for source in sources]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two sources are named {', '.join(twice)}")
+        return tuple(_with_secrets(source) for source in sources)
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -87,13 +99,34 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 
+def _with_secrets(source: SourceSettings) -> SourceSettings:
+    """Return the settings of a source with each "env:NAME" replaced by what the environment says."""
+    secrets = {
+        field: SecretStr(os.environ[says.removeprefix(_FROM_ENVIRONMENT)])
+        for field, says in _references(source)
+    }
+    return source.model_copy(update=secrets)
+
+
+def _references(source: SourceSettings) -> Iterator[tuple[str, str]]:
+    for field, value in source:
+        if isinstance(value, SecretStr) and (says := value.get_secret_value()).startswith(_FROM_ENVIRONMENT):
+            if (name := says.removeprefix(_FROM_ENVIRONMENT)) not in os.environ:
+                raise ValueError(f"source {source.name}: {field} is {says}, but {name} is not set")
+            yield field, says
+
+
 @lru_cache
 def load() -> Settings:
     """Return the settings of this process. Raises SettingsError naming each wrong field."""
     try:
         return Settings()
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})" for e in error.errors()
-        )
-        raise SettingsError(wrong) from error
+        raise SettingsError("; ".join(map(_told, error.errors()))) from None  # its text shows secrets
+
+
+def _told(wrong: ErrorDetails) -> str:
+    """Return what is wrong, and what was given unless it may hold a secret."""
+    where = ".".join(map(str, wrong["loc"]))
+    shown = isinstance(wrong["input"], (str, int, float)) and wrong["loc"][:1] != ("sources",)
+    return f"{where}: {wrong['msg']}" + (f" (got {wrong['input']!r})" if shown else "")

@@ -1,31 +1,21 @@
-"""From what the settings say of a source to the source."""
+"""The sources of this house: those the settings name, and any folder."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import assert_never
 
 from kiban.backends.sources.folder import FolderSource
 from kiban.errors import SettingsError
 from kiban.ports import Source
 from kiban.settings import Settings
-from kiban.source_settings import FolderSettings, SourceSettings
-
-
-def open_source(settings: SourceSettings, max_bytes: int) -> Source:
-    """Return the source; nothing is connected to before it is asked for something."""
-    match settings:
-        case FolderSettings():
-            return FolderSource(settings.name, settings.path, max_bytes)
-        case _:
-            assert_never(settings)
+from kiban.wiring.source_kinds import open_source
 
 
 def open_all(settings: Settings) -> tuple[Source, ...]:
     """Return the folder of the settings, and every other source they name."""
     max_bytes = settings.max_file_mb * 1_000_000
-    named = [open_source(each, max_bytes) for each in settings.sources]
+    named = [open_source(each, max_bytes, settings.state / "sources") for each in settings.sources]
     return (folder(settings.documents, max_bytes), *named)
 
 

@@ -1,0 +1,69 @@
+"""What the settings say of sources: secrets come from the environment, and are shown nowhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kiban.errors import SettingsError
+from kiban.settings import Settings, load
+from kiban.source_settings import ImapSettings, S3Settings
+
+BUCKET = '[[sources]]\nkind = "s3"\nname = "kb"\nbucket = "b"\naccess_key = "k"\nsecret_key = {key}\n'
+
+
+@pytest.fixture
+def settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    load.cache_clear()
+    return tmp_path / "kiban.toml"
+
+
+def test_a_secret_is_read_from_the_environment(settings_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUCKET_KEY", "open-sesame")
+    settings_file.write_text(BUCKET.format(key='"env:BUCKET_KEY"'))
+    (source,) = Settings().sources
+    assert isinstance(source, S3Settings) and source.secret_key is not None
+    assert source.secret_key.get_secret_value() == "open-sesame"
+    assert "open-sesame" not in repr(source) + str(source) + source.model_dump_json()
+
+
+def test_a_variable_that_is_not_set_is_named(settings_file: Path) -> None:
+    settings_file.write_text(BUCKET.format(key='"env:BUCKET_KEY"'))
+    with pytest.raises(SettingsError, match="secret_key is env:BUCKET_KEY, but BUCKET_KEY is not set"):
+        load()
+
+
+def test_what_is_wrong_with_a_source_is_told_without_its_secrets(settings_file: Path) -> None:
+    settings_file.write_text(BUCKET.format(key='"open-sesame"') + "bukcet = 1\n")
+    with pytest.raises(SettingsError) as told:
+        load()
+    assert "sources.0.s3.bukcet" in str(told.value)
+    assert "open-sesame" not in f"{told.value} {told.value.__cause__}"
+
+
+def test_two_sources_of_one_name_are_refused(settings_file: Path) -> None:
+    settings_file.write_text(BUCKET.format(key='"x"') * 2)
+    with pytest.raises(SettingsError, match="two sources are named kb"):
+        load()
+
+
+@pytest.mark.parametrize("groups", ['"hr,sales"', '""'])
+def test_a_group_whose_name_could_be_two_is_refused(settings_file: Path, groups: str) -> None:
+    settings_file.write_text(
+        '[[sources]]\nkind = "imap"\nname = "m"\nhost = "h"\nusername = "u"\npassword = "p"\n'
+        f"readers = {{ INBOX = [{groups}] }}\n"
+    )
+    with pytest.raises(SettingsError, match="readers"):
+        load()
+
+
+def test_a_mailbox_is_read_by_the_groups_of_its_folders(settings_file: Path) -> None:
+    settings_file.write_text(
+        '[[sources]]\nkind = "imap"\nname = "m"\nhost = "h"\nusername = "u"\npassword = "p"\n'
+        'readers = { INBOX = ["営業"] }\n'
+    )
+    (source,) = load().sources
+    assert isinstance(source, ImapSettings)
+    assert source.readers == {"INBOX": ("営業",)}
