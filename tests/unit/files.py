@@ -11,9 +11,11 @@ from pathlib import Path
 import docx
 import openpyxl
 import pptx
+from PIL import Image
 from pptx.util import Cm
 from reportlab.lib import pagesizes
 from reportlab.lib.pdfencrypt import StandardEncryption
+from reportlab.lib.utils import ImageReader
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfgen.canvas import Canvas
@@ -121,4 +123,80 @@ def _draw_table(canvas: Canvas, table: Sequence[Sequence[str]]) -> None:
 def _saved(document: docx.document.Document | openpyxl.Workbook | pptx.presentation.Presentation) -> bytes:
     made = BytesIO()
     document.save(made)
+    return made.getvalue()
+
+
+def saved(book: openpyxl.Workbook) -> bytes:
+    return _saved(book)
+
+
+def picture(width: int = 300, height: int = 200) -> bytes:
+    made = BytesIO()
+    Image.new("RGB", (width, height), "white").save(made, "PNG")
+    return made.getvalue()
+
+
+def scanned_pdf(pages: int) -> bytes:
+    """Return a PDF of pictures of pages."""
+    made = BytesIO()
+    canvas = Canvas(made, pagesize=pagesizes.A4)
+    for _ in range(pages):
+        canvas.drawImage(ImageReader(BytesIO(picture())), 0, 0, *pagesizes.A4)
+        canvas.showPage()
+    canvas.save()
+    return made.getvalue()
+
+
+def bookmarked_pdf(*, roman: bool = False) -> bytes:
+    """Return a PDF of two pages with bookmarks at a line of each, and one that no line says."""
+    made = BytesIO()
+    pdfmetrics.registerFont(UnicodeCIDFont("HeiseiMin-W3"))
+    canvas = Canvas(made, pagesize=pagesizes.A4)
+    pages = [["前書き。", "第1部 総則", "総則の本文。"], ["続き。", "旅費", "旅費の本文。"]]
+    marks = [[("規程", 0), ("第1部 総則", 1)], [("旅費", 1)]]
+    for number, (lines, titles) in enumerate(zip(pages, marks, strict=True)):
+        canvas.setFont("HeiseiMin-W3", 10.5)
+        if roman:
+            canvas.addPageLabel(number, style="ROMAN_LOWER", start=number + 1)
+        for down, line in enumerate(lines):
+            canvas.drawString(70, 770 - 30 * down, line)
+        for title, level in titles:
+            canvas.bookmarkPage(title)
+            canvas.addOutlineEntry(title, title, level)
+        canvas.showPage()
+    canvas.save()
+    return made.getvalue()
+
+
+def vertical_pdf(columns: Sequence[str]) -> bytes:
+    """Return a PDF of lines written downwards, the first on the right."""
+    made = BytesIO()
+    font = UnicodeCIDFont("HeiseiMin-W3", isVertical=True)
+    pdfmetrics.registerFont(font)
+    canvas = Canvas(made, pagesize=pagesizes.A4)
+    canvas.setFont(font.name, 12)
+    for number, column in enumerate(columns):
+        canvas.drawString(500 - 20 * number, 770, column)
+    canvas.showPage()
+    canvas.save()
+    return made.getvalue()
+
+
+def spanning_pdf() -> bytes:
+    """Return a PDF with a table whose first cell below the header spans two rows."""
+    made = BytesIO()
+    pdfmetrics.registerFont(UnicodeCIDFont("HeiseiMin-W3"))
+    canvas = Canvas(made, pagesize=pagesizes.A4)
+    canvas.setFont("HeiseiMin-W3", 10.5)
+    for x in (70, 190, 310, 430):
+        canvas.line(x, 640, x, 700)
+    for y in (640, 680, 700):
+        canvas.line(70, y, 430, y)
+    canvas.line(190, 660, 430, 660)
+    rows = [("設備", "型番", "周期"), ("ポンプ", "PPR-9087", "30日"), ("", "PPR-9088", "45日")]
+    for down, row in enumerate(rows):
+        for column, text in enumerate(row):
+            canvas.drawString(75 + 120 * column, 686 - 20 * down, text)
+    canvas.showPage()
+    canvas.save()
     return made.getvalue()

@@ -54,6 +54,10 @@ class JailedParser:
         """Return the most bytes that the worker in service has held."""
         return max(self._reader.memory(), self._recogniser.memory() if self._recogniser else 0)
 
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that the workers in service have taken."""
+        return self._reader.cpu_seconds() + (self._recogniser.cpu_seconds() if self._recogniser else 0.0)
+
     def close(self) -> None:
         self._reader.close()
         if self._recogniser is not None:

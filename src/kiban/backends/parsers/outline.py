@@ -91,7 +91,7 @@ class Outline:
         if root := self._root(title):
             title = root
             for block in self._blocks:
-                block.anchor = block.anchor if len(block.path) > 1 else ""
+                block.anchor = block.anchor if len(block.path) > 1 else block.place.anchor
                 block.path = block.path[1:]
         blocks = [block for number, block in enumerate(self._blocks) if self._speaks(number)]
         sections = (*(_section(block) for block in blocks), *self._enclosed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
+from dataclasses import replace
 
 import pypdfium2
 import pypdfium2.raw as pdfium
@@ -41,8 +42,7 @@ def read_pdf(content: bytes, stem: str, reading: Reading) -> ParsedDocument:
             _read_page(outline, page, Place(page=number, anchor=anchor), bookmarks[number], reading)
             page.close()
         parsed = outline.document(stem)
-        title = _title(document, parsed) or parsed.title
-        return ParsedDocument(title, parsed.sections, parsed.unread)
+        return replace(parsed, title=_title(document, parsed, stem))
     finally:
         document.close()
 
@@ -122,10 +122,13 @@ def _comparable(line: str) -> str:
     return re.sub(r"^(chapter|section|appendix)?[\s\d.]+|\W", "", line)
 
 
-def _title(document: pypdfium2.PdfDocument, parsed: ParsedDocument) -> str:
-    """Return the title in the metadata unless a program wrote it, else the first line if it is short."""
+def _title(document: pypdfium2.PdfDocument, parsed: ParsedDocument, stem: str) -> str:
+    """Return the title in the metadata unless a program wrote it, else the heading above all others, else
+    the first line if it is short."""
     title: str = document.get_metadata_value("Title")
     if not _NAMELESS.match(title):
         return title
+    if parsed.title != stem:
+        return parsed.title
     first = next((section.text.lstrip().split("\n")[0] for section in parsed.sections), "")
-    return first if len(first) <= LONGEST_HEADING else ""
+    return first if first and len(first) <= LONGEST_HEADING else stem

@@ -10,6 +10,8 @@ from kiban.backends.parsers.plaintext import decode
 from kiban.domain.document import ParsedDocument
 from kiban.errors import BrokenFile
 
+_MOST_CELLS = 2_000_000  # records that have little in common are no table
+
 
 def read_json(content: bytes, stem: str) -> ParsedDocument:
     """Raises BrokenFile; what is nested too deeply raises RecursionError."""
@@ -28,8 +30,10 @@ def read_json_lines(content: bytes, stem: str) -> ParsedDocument:
 
 def _document(value: object, stem: str) -> ParsedDocument:
     outline = Outline()
-    if isinstance(value, list) and value and all(map(_is_record, value)):
+    names: list[str] = []
+    if isinstance(value, list) and all(map(_is_record, value)):
         names = list(dict.fromkeys(name for record in value for name in record))
+    if names and isinstance(value, list) and len(names) * len(value) <= _MOST_CELLS:
         rows = [[_word(record.get(name)) for name in names] for record in value]
         for line in table_lines([names, *rows], header=True):
             outline.add(line)

@@ -18,7 +18,15 @@ from kiban.domain.document import ParsedDocument
 
 _HEADING = re.compile(r"(?:heading|見出し)\s*([1-9])", re.IGNORECASE)
 _TITLES = ("title", "表題")
-_PIECES = {qn("w:t"): "", qn("w:tab"): "\t", qn("w:br"): "\n", qn("w:cr"): "\n", qn("w:noBreakHyphen"): "-"}
+_MATH = "{http://schemas.openxmlformats.org/officeDocument/2006/math}t"
+_PIECES = {
+    _MATH: "",
+    qn("w:t"): "",
+    qn("w:tab"): "\t",
+    qn("w:br"): "\n",
+    qn("w:cr"): "\n",
+    qn("w:noBreakHyphen"): "-",
+}
 # A text box is written twice (once for old readers), and furigana repeats the word it stands over.
 _REPEATED = (qn("w:rt"), "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback")
 

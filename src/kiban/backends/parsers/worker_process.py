@@ -83,6 +83,13 @@ class WorkerProcess:
                 return 0
             return 1024 * sum(peaks)
 
+    def cpu_seconds(self) -> float:
+        """Return the CPU time of the worker in service; 0 when there is none."""
+        with self._lock:
+            if self._process is None or self._process.poll() is not None:
+                return 0.0
+            return time.clock_gettime((~self._process.pid << 3) | 2)  # as clock_getcpuclockid(3) makes it
+
     def close(self) -> None:
         with self._lock:
             self._stop()

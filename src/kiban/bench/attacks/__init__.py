@@ -15,6 +15,9 @@ from kiban.errors import SettingsError
 
 ATTACKS: dict[str, str] = {  # id: "module:function"
     "B9": "releases:tainted_adapter",
+    "D1": "parsers:bombs",
+    "D2": "parsers:entities",
+    "D5": "parsers:fuzz",
     "F4": "releases:promotion_race",
     "F6": "releases:altered_ledger",
 }
