@@ -25,6 +25,7 @@ from kiban.ports import Progress
 
 RAW = "kiban.bench.raw_pdfium:parse"
 _SLOWEST = 5
+_MOST_ROUNDS, _ROUNDS_BY_PAGES = 20, 40  # a PDF of 10 pages is read five times
 _WHY = 120  # characters of a reason that are told apart
 
 
@@ -130,6 +131,8 @@ def _parsed(file: SourceFile, parser: JailedParser, raw: JailedParser, golds: Go
         error = f"{type(refusal).__name__}: {refusal.detail}"[:_WHY]
     cpu, wall = max(_cpu(parser) - before, 0.0), time.monotonic() - began
     raw_pages, raw_cpu = _raw(file, raw) if document and _is_pdf(file) else (0, 0.0)
+    if raw_pages and not (document and document.unread):
+        cpu = _again(file, parser, cpu, rounds=min(_MOST_ROUNDS, _ROUNDS_BY_PAGES // raw_pages))
     return Parsed(
         name=os.fsencode(file.uri).decode("utf-8", "replace"),
         ending=file.path.suffix.lower() or "(none)",
@@ -142,6 +145,15 @@ def _parsed(file: SourceFile, parser: JailedParser, raw: JailedParser, golds: Go
         raw_cpu=raw_cpu,
         recall=recall(golds.of(file.path), document) if document else None,
     )
+
+
+def _again(file: SourceFile, parser: JailedParser, cpu: float, *, rounds: int) -> float:
+    """Return the CPU seconds of one of several readings: clocks of CPU time may tick only every few
+    milliseconds."""
+    before = _cpu(parser)
+    for _ in range(rounds):
+        parser.parse(file)
+    return (_cpu(parser) - before + cpu) / (rounds + 1)
 
 
 def _cpu(parser: JailedParser) -> float:
