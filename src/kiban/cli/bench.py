@@ -112,3 +112,19 @@ def adapt(
     Console().print(shown)
     for reason in (*figures.reasons, f"Verdict: {figures.outcome}"):
         Console().print(reason, markup=False, highlight=False)
+
+
+@bench.command()
+def cloud_requests(as_json: Json = False) -> None:
+    """Requests that the sources in clouds need for a thousand things, against local servers."""
+    from kiban.bench.cloud_requests import count
+
+    found = list(count())
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in found], indent=1))
+        return
+    shown = Table("source", "first", "again", "a document", "memberships", "documents", "seconds")
+    for one in found:
+        numbers = (one.first, one.again, one.fetch, one.memberships, one.documents, round(one.seconds, 1))
+        shown.add_row(one.source, *map(str, numbers))
+    Console().print(shown)
