@@ -10,12 +10,21 @@ A secret is written as it is, or as "env:NAME", which settings.py reads from the
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 Groups = tuple[Annotated[str, Field(pattern=r"^[^,\x00]+$")], ...]  # a comma parts names elsewhere
+
+
+def _zone(name: object) -> ZoneInfo:
+    try:
+        return ZoneInfo(str(name))
+    except ZoneInfoNotFoundError as error:
+        raise ValueError("not a time zone such as Asia/Tokyo") from error
 
 
 class AnySource(BaseModel):
@@ -98,7 +107,100 @@ class MailFolderSettings(LetterSettings):
     path: Path
 
 
+class CloudSettings(AnySource):
+    """A place behind an HTTP API; infra/sources.md says what each has to be allowed."""
+
+    longest_wait: float = Field(120, ge=0, description="Seconds to wait for a busy service, at one request")
+
+
+class ConfluenceSettings(CloudSettings):
+    """Spaces of Confluence, in the cloud or in a data center."""
+
+    kind: Literal["confluence"]
+    url: str = Field(pattern=r"^https?://", description="With the context path, e.g. …/wiki")
+    cloud: bool = True
+    user: str = Field("", description="Empty: `token` is a personal access token")
+    token: SecretStr
+    spaces: tuple[str, ...] = Field(min_length=1, description="Keys")
+    attachments: bool = True
+    anonymous_readers: Groups = Field((), description="Who reads what is shown without an account")
+    people: dict[str, str] = Field({}, description="Account id -> subject, where an email is hidden")
+    whole_minutes: float = Field(15, gt=0, description="How soon new restrictions and deletions are seen")
+
+
+class SharePointSettings(CloudSettings):
+    """Document libraries of SharePoint sites, and OneDrives."""
+
+    kind: Literal["sharepoint"]
+    tenant: str
+    client: str
+    secret: SecretStr
+    sites: tuple[str, ...] = Field((), description='"HOST:/sites/NAME"')
+    users: tuple[str, ...] = Field((), description="Whose OneDrives, by user principal name")
+    groups: tuple[str, ...] = Field((), description="Ids of the Entra groups to follow; empty: all")
+    site_groups: dict[str, tuple[str, ...]] = Field({}, description="A site's own group -> Entra groups")
+    organization_readers: Groups = Field((), description="Who reads what the whole organization may")
+    anonymous_readers: Groups = Field((), description="Who reads what anyone with a link may")
+    whole_hours: float = Field(24, gt=0)
+    graph: str = Field("https://graph.microsoft.com/v1.0", pattern=r"^https://")
+    login: str = Field("https://login.microsoftonline.com", pattern=r"^https://")
+    ca_file: Path | None = Field(None, description="Certificates to trust instead of the usual")
+
+
+class GoogleDriveSettings(CloudSettings):
+    """Shared drives and folders of Google Drive."""
+
+    kind: Literal["google-drive"]
+    key_file: Path = Field(description="The JSON key of a service account")
+    subject: str = Field("", description="Whom it acts as, with domain-wide delegation")
+    directory: bool = Field(False, description="Ask the Directory for people and groups")
+    groups: dict[str, tuple[str, ...]] = Field({}, description="Group -> members, instead of the Directory")
+    drives: tuple[str, ...] = Field((), description="Ids of shared drives")
+    folders: tuple[str, ...] = Field((), description="Ids of folders elsewhere")
+    domains: dict[str, Groups] = Field({}, description="Who reads what a whole domain may")
+    anyone_readers: Groups = Field((), description="Who reads what anyone with the link may")
+    whole_hours: float = Field(24, gt=0)
+
+
+class MessageSettings(AnySource):
+    """Which messages of Slack become documents."""
+
+    channels: tuple[str, ...] = Field((), description="Names or ids; empty: all that is seen")
+    direct_messages: bool = False
+    since: date = Field(date(2000, 1, 1), description="The first day")
+    time_zone: Annotated[ZoneInfo, BeforeValidator(_zone)] = Field(
+        ZoneInfo("UTC"), description="Where a day begins, e.g. Asia/Tokyo"
+    )
+
+
+class SlackSettings(MessageSettings, CloudSettings):
+    """A workspace of Slack, through its Web API."""
+
+    kind: Literal["slack"]
+    token: SecretStr
+    lookback_days: int = Field(7, ge=2, description="Days that every listing looks at again")
+    whole_hours: float = Field(24, gt=0)
+
+
+class SlackExportSettings(MessageSettings):
+    """A zip that Slack exported."""
+
+    kind: Literal["slack-export"]
+    path: Path
+    address: str = Field("", description="The workspace's, for links, e.g. https://example.slack.com")
+
+
 SourceSettings = Annotated[
-    FolderSettings | S3Settings | GitSettings | SqlSettings | ImapSettings | MailFolderSettings,
+    FolderSettings
+    | S3Settings
+    | GitSettings
+    | SqlSettings
+    | ImapSettings
+    | MailFolderSettings
+    | ConfluenceSettings
+    | SharePointSettings
+    | GoogleDriveSettings
+    | SlackSettings
+    | SlackExportSettings,
     Field(discriminator="kind"),
 ]

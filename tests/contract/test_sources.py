@@ -9,15 +9,20 @@ from pathlib import Path
 
 import pytest
 from conftest import find_free_port
-from source_places import Place, buckets, mailboxes, repositories, tables
+from source_places import Place, buckets, clouds, mailboxes, repositories, tables
 
 from kiban.domain.access import NOBODY, Audience
 from kiban.domain.document import Listed, Listing
 from kiban.errors import GoneMeanwhile, OversizeFile, PartUnavailable
 from kiban.ports import Source
+from kiban.testing.clouds.certificate import write_certificate
+from kiban.testing.clouds.confluence import ConfluenceServer
+from kiban.testing.clouds.drive import DriveServer
+from kiban.testing.clouds.graph import GraphServer
 
 PAY, TRAVEL, LUNCH = "人事/給与規程", "人事/旅費規程", "総務/社員食堂"
 KINDS = ("s3", "git", "git-server", "sqlite", "postgres", "imap", "mail-folder")
+CLOUDS = ("confluence", "sharepoint", "google-drive")
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +44,29 @@ def imap_port() -> Iterator[int]:
         yield port
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(scope="module")
+def confluence() -> Iterator[ConfluenceServer]:
+    with ConfluenceServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GraphServer, Path]]:
+    certificate = write_certificate(tmp_path_factory.mktemp("tls") / "local.pem")
+    with GraphServer(certificate) as server:
+        yield server, certificate
+
+
+@pytest.fixture(scope="module")
+def google() -> Iterator[DriveServer]:
+    with DriveServer() as server:
+        yield server
+
+
+@pytest.fixture(params=KINDS + CLOUDS)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     needed = {"s3": "s3_url", "git-server": "git_server", "postgres": "postgres_server", "imap": "imap_port"}
+    needed |= {"confluence": "confluence", "sharepoint": "graph", "google-drive": "google"}
     server = request.getfixturevalue(needed[request.param]) if request.param in needed else None
     match request.param:
         case "s3":
@@ -57,6 +82,12 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
             return tables.TablePlace(server.dsn("postgres").replace("postgresql:", "postgresql+psycopg:"))
         case "imap":
             return mailboxes.ImapPlace(server)
+        case "confluence":
+            return clouds.ConfluencePlace(server)
+        case "sharepoint":
+            return clouds.LibraryPlace(*server)
+        case "google-drive":
+            return clouds.DrivePlace(server)
         case _:
             (tmp_path / "letters").mkdir()
             return mailboxes.MailFolderPlace(tmp_path / "letters")
@@ -74,9 +105,9 @@ def filled(place: Place) -> Place:
 def test_what_is_there_is_listed_with_its_readers(filled: Place, tmp_path: Path) -> None:
     known = _apply(filled.source(tmp_path).listing(), {})
     assert {uri: listed.audience.groups for uri, listed in known.items()} == {
-        filled.uri(PAY): {"hr", "directors"},
-        filled.uri(TRAVEL): {"hr", "directors"},
-        filled.uri(LUNCH): {"everyone"},
+        filled.uri(PAY): filled.audience("hr", "directors"),
+        filled.uri(TRAVEL): filled.audience("hr", "directors"),
+        filled.uri(LUNCH): filled.audience("everyone"),
     }
 
 
@@ -148,7 +179,7 @@ def test_whoever_may_no_longer_read_is_told_of_by_the_next_listing(filled: Place
     known, cursor = _keep_up(filled.source(tmp_path), {}, "")
     filled.readers("人事", "directors")
     known, _ = _keep_up(filled.source(tmp_path), known, cursor)
-    assert known[filled.uri(PAY)].audience == Audience(frozenset({"directors"}))
+    assert known[filled.uri(PAY)].audience == Audience(frozenset(filled.audience("directors")))
     assert known[filled.uri(LUNCH)].audience.is_everyone
 
 

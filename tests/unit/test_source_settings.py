@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from kiban.errors import SettingsError
-from kiban.settings import Settings, load
+from kiban.settings import ROOT, Settings, load
 from kiban.source_settings import ImapSettings, S3Settings
+from kiban.wiring.source_kinds import open_source
 
 BUCKET = '[[sources]]\nkind = "s3"\nname = "kb"\nbucket = "b"\naccess_key = "k"\nsecret_key = {key}\n'
 
@@ -67,3 +69,36 @@ def test_a_mailbox_is_read_by_the_groups_of_its_folders(settings_file: Path) -> 
     (source,) = load().sources
     assert isinstance(source, ImapSettings)
     assert source.readers == {"INBOX": ("営業",)}
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        'kind = "confluence"\nurl = "https://x.example/wiki"\ntoken = "t"\nspaces = ["HR"]',
+        'kind = "sharepoint"\ntenant = "t"\nclient = "c"\nsecret = "s"\nsites = ["h:/sites/HR"]',
+        'kind = "google-drive"\nkey_file = "key.json"\ndrives = ["d"]\ndomains = {"X.example" = ["all"]}',
+        'kind = "slack"\ntoken = "t"\nsince = 2026-01-01\ntime_zone = "Asia/Tokyo"',
+        'kind = "slack-export"\npath = "export.zip"',
+    ],
+)
+def test_every_kind_in_a_cloud_is_opened_without_connecting(settings_file: Path, table: str) -> None:
+    settings_file.write_text(f'[[sources]]\nname = "kb"\n{table}\n')
+    settings_file.with_name("key.json").write_text('{"client_email": "kiban@example.com"}')
+    (settings,) = Settings().sources
+    assert open_source(settings, 1_000, settings_file.parent).name == "kb"
+
+
+def test_a_time_zone_that_is_none_is_refused(settings_file: Path) -> None:
+    settings_file.write_text('[[sources]]\nname = "s"\nkind = "slack"\ntoken = "t"\ntime_zone = "Edo"\n')
+    with pytest.raises(SettingsError, match="not a time zone"):
+        load()
+
+
+def test_the_documented_examples_are_settings(settings_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "infra/sources.md").read_text("utf-8")
+    examples = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    for secret in re.findall(r'"env:(\w+)"', text):
+        monkeypatch.setenv(secret, "a secret of nobody")
+    settings_file.write_text("\n".join(examples))
+    kinds = {source.kind for source in Settings().sources}
+    assert {"confluence", "sharepoint", "google-drive", "slack", "slack-export"} <= kinds

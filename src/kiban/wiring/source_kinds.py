@@ -10,18 +10,29 @@ from pydantic import SecretStr
 from kiban.backends.sources.folder import FolderSource
 from kiban.ports import Source
 from kiban.source_settings import (
+    ConfluenceSettings,
     FolderSettings,
     GitSettings,
+    GoogleDriveSettings,
     ImapSettings,
     LetterSettings,
     MailFolderSettings,
     S3Settings,
+    SharePointSettings,
+    SlackExportSettings,
+    SlackSettings,
     SourceSettings,
     SqlSettings,
 )
+from kiban.wiring import cloud_kinds
 
 if TYPE_CHECKING:
     from kiban.backends.sources.letters import LetterReaders
+
+
+CloudKinds = (
+    ConfluenceSettings | SharePointSettings | GoogleDriveSettings | SlackSettings | SlackExportSettings
+)
 
 
 def open_source(settings: SourceSettings, max_bytes: int, kept: Path) -> Source:
@@ -42,6 +53,22 @@ def open_source(settings: SourceSettings, max_bytes: int, kept: Path) -> Source:
             from kiban.backends.sources.mail_folder import MailFolderSource
 
             return MailFolderSource(settings.name, settings.path, _letter_readers(settings), max_bytes)
+        case _:
+            return _in_a_cloud(settings, max_bytes)
+
+
+def _in_a_cloud(settings: CloudKinds, max_bytes: int) -> Source:
+    match settings:
+        case ConfluenceSettings():
+            return cloud_kinds.confluence(settings, max_bytes)
+        case SharePointSettings():
+            return cloud_kinds.sharepoint(settings, max_bytes)
+        case GoogleDriveSettings():
+            return cloud_kinds.google_drive(settings, max_bytes)
+        case SlackSettings():
+            return cloud_kinds.slack(settings, max_bytes)
+        case SlackExportSettings():
+            return cloud_kinds.slack_export(settings, max_bytes)
         case _:
             assert_never(settings)
 

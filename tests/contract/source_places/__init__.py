@@ -15,6 +15,10 @@ class Place(Protocol):
     keeps_versions: bool  # what was listed can be fetched for ever, as from Git
     changes_in_place: bool  # a thing keeps its uri when its content changes; a letter never changes
 
+    def audience(self, *groups: str) -> set[str]:
+        """Return what ingest calls the readers that a place was given."""
+        ...
+
     def readers(self, folder: str, *groups: str) -> None:
         """Say who may read what is in a folder; call it before `write` and whenever it changes."""
         ...
@@ -32,3 +36,10 @@ class Place(Protocol):
     def unreachable(self, kept: Path) -> Source:
         """Return a source whose place does not answer."""
         ...
+
+
+class PlainGroups:
+    """Groups that ingest calls what the place calls them."""
+
+    def audience(self, *groups: str) -> set[str]:
+        return set(groups)

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.error import URLError
 
 from kiban.backends.sources.s3 import S3Source, connect
+from source_places import PlainGroups
 
 _numbers = itertools.count(1)
 
@@ -42,7 +43,7 @@ def client_of(url: str) -> Any:
     return connect(url, "us-east-1", "key", "secret", waits=5)
 
 
-class BucketPlace:
+class BucketPlace(PlainGroups):
     keeps_versions = False
     changes_in_place = True
 

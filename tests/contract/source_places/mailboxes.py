@@ -18,6 +18,7 @@ from imap_tools import MailBoxUnencrypted
 from kiban.backends.sources.imap import Account, ImapSource
 from kiban.backends.sources.letters import LetterReaders
 from kiban.backends.sources.mail_folder import MailFolderSource
+from source_places import PlainGroups
 
 USER, PASSWORD = "demouser", "demopass"
 _numbers = itertools.count(1)
@@ -56,7 +57,7 @@ def letter(subject: str, text: str, **heads: str) -> bytes:
     return message.as_bytes()
 
 
-class ImapPlace:
+class ImapPlace(PlainGroups):
     """Every place is a folder of its own on the one server."""
 
     keeps_versions = False
@@ -105,7 +106,7 @@ class ImapPlace:
         return ImapSource("mail", account, ["*"], LetterReaders("mail"), 1)
 
 
-class MailFolderPlace:
+class MailFolderPlace(PlainGroups):
     """Letters in one mbox file a folder."""
 
     keeps_versions = False

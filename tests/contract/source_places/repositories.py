@@ -13,6 +13,7 @@ from dulwich.repo import Repo
 from dulwich.server import FileSystemBackend, TCPGitServer
 
 from kiban.backends.sources.git import GitSource
+from source_places import PlainGroups
 
 HEAD = Ref(b"refs/heads/main")
 FILE, LINK, FOLDER, SUBMODULE = 0o100644, 0o120000, 0o040000, 0o160000
@@ -32,7 +33,7 @@ def server(root: Path) -> Iterator[str]:
         thread.join()
 
 
-class RepositoryPlace:
+class RepositoryPlace(PlainGroups):
     keeps_versions = True
     changes_in_place = True
 

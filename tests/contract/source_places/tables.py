@@ -8,11 +8,12 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
 from kiban.backends.sources.sql import SqlSource
+from source_places import PlainGroups
 
 QUERY = "select a.id, a.title, a.body, a.updated, f.readers from article a left join folder f using (folder)"
 
 
-class TablePlace:
+class TablePlace(PlainGroups):
     keeps_versions = False
     changes_in_place = True
 

@@ -71,12 +71,13 @@ class Readers:
             chain = self._chain(content)
         except GoneMeanwhile:
             return NOBODY
-        if content.space not in self._spaces or not all(link.complete for link in chain):
+        space = self._spaces.get(content.space)
+        if space is None or not (space.named or space.anonymous) or not all(link.complete for link in chain):
             return NOBODY
         if restrictions := {link.named for link in chain if link.named}:
             named = self._in_all(sorted(restrictions, key=len))
             return Audience(frozenset(self._group(content.space, *one.split(":", 1)) for one in named))
-        opened = self._anonymous_readers if self._spaces[content.space].anonymous else frozenset()
+        opened = self._anonymous_readers if space.anonymous else frozenset()
         return Audience(opened | {self._group(content.space)})
 
     def memberships(self, user: str, groups: frozenset[str]) -> frozenset[str]:
