@@ -7,7 +7,7 @@ from prefect import serve
 from flows.adapt import adapt, judge
 from flows.ingest import ingest
 from flows.registry import follow_registry
-from flows.tend import tend
+from flows.tend import follow_people, tend
 from flows.zombies import crash_the_silent
 
 
@@ -18,8 +18,9 @@ def main() -> None:
         adapt.to_deployment("weekly", cron="0 2 * * 0", concurrency_limit=1),
         judge.to_deployment("by-hand", concurrency_limit=1),
         tend.to_deployment("tend", cron="*/3 * * * *", concurrency_limit=1),
+        follow_people.to_deployment("follow-people", cron="* * * * *", concurrency_limit=1),
         follow_registry.to_deployment("follow-registry", cron="* * * * *", concurrency_limit=1),
-        limit=2,
+        limit=3,
     )
 
 

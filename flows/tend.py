@@ -11,9 +11,8 @@ from kiban.wiring import house
 
 @task(cache_policy=NO_CACHE, retries=1, retry_delay_seconds=5)
 def follow_source() -> None:
-    documents = house().documents
-    for source in documents.sources():
-        documents.settle(source, documents.survey(source))
+    for source in house().documents.sources():
+        house().documents.survey(source)
 
 
 @task(cache_policy=NO_CACHE)
@@ -24,6 +23,12 @@ def withdraw() -> LedgerEntry | None:
 @task(cache_policy=NO_CACHE, retries=1, retry_delay_seconds=5)
 def converge() -> None:
     house().releases.converge()
+
+
+@flow(name="follow-people")
+def follow_people() -> None:
+    """Follow who is in which group, apart from documents: it reaches the next question."""
+    house().documents.follow_people()
 
 
 @flow(name="tend")

@@ -15,7 +15,7 @@ from kiban.backends.postgres.schema import migrate
 
 LEARNING = ("decision", "feedback", "ledger", "release", "lineage", "curriculum")
 TABLES = (*LEARNING, "embedding", "posting", "sensitive", "chunk", "document")
-COUNTED = ("graph", "zone_tally", "term_tally", "generation", "membership", "source", "zone")
+COUNTED = ("graph", "zone_tally", "term_tally", "generation", "membership", "source", "tombstone", "zone")
 EMPTY = f"truncate {', '.join(f'kiban.{table}' for table in (*TABLES, *COUNTED))}"
 
 

@@ -8,7 +8,18 @@ from pathlib import Path
 from typing import Protocol
 
 from kiban.domain.access import Principal
-from kiban.domain.document import Arrival, Document, Listed, Listing, ParsedDocument, SourceFile
+from kiban.domain.document import (
+    Arrival,
+    Document,
+    IngestReport,
+    Lease,
+    Listed,
+    Listing,
+    ParsedDocument,
+    SourceFile,
+    SourceStatus,
+    Tombstone,
+)
 from kiban.domain.feedback import Feedback
 from kiban.domain.learning import Curriculum, TrainingPair, Weights
 from kiban.domain.question import EVERYTHING, Passage, Scope, Turn
@@ -81,32 +92,100 @@ class Library(Protocol):
 
     def documents(self, source: str | None = None) -> list[Document]: ...
 
-    def put(self, source: str, arrivals: Sequence[Arrival], vectors: Mapping[int, Sequence[Vector]]) -> None:
+    def put(
+        self,
+        source: str,
+        arrivals: Sequence[Arrival],
+        vectors: Mapping[int, Sequence[Vector]],
+        lease: str = "",
+    ) -> frozenset[str]:
         """Store documents whole, replacing older versions. `vectors` holds, by generation, one vector
-        per chunk in the order of `[chunk for arrival in arrivals for chunk in arrival.chunks]`."""
+        per chunk in the order of `[chunk for arrival in arrivals for chunk in arrival.chunks]`.
+
+        With a lease, only what is still lent under it is stored, for the readers recorded meanwhile.
+        Returns the uris stored.
+        """
         ...
 
     def fail(self, source: str, file: SourceFile, reason: str) -> None:
         """Record a file that could not be read; what an older version said is no longer served."""
         ...
 
-    def keep(self, source: str, file: SourceFile) -> None:
-        """Record that a document's content, though its tag is new, is what is stored already."""
-        ...
-
     def move_audience(self, source: str, listed: Listed | SourceFile) -> None: ...
 
-    def delete(self, source: str, uris: Iterable[str]) -> int: ...
+    def delete(self, source: str, uris: Iterable[str], why: str = "gone from its source") -> int:
+        """Delete documents with all they say; tombstones stay."""
+        ...
 
     def set_memberships(self, source: str, memberships: Mapping[str, frozenset[str]]) -> None:
         """Replace what this source says of people's groups; other sources keep their say."""
         ...
 
+
+class Queue(Protocol):
+    """What is to be read, as states of the documents themselves. Every call is one transaction, and any
+    number of workers may call at once."""
+
     def cursor(self, source: str) -> str:
         """Return the cursor kept for a source; "" if there is none."""
         ...
 
-    def keep_cursor(self, source: str, cursor: str) -> None: ...
+    def surveyed(self, source: str, cursor: str, refused: str = "") -> None:
+        """Note that a listing was recorded to its end: what was held becomes due, the cursor is kept, and
+        why deletions were refused, if they were."""
+        ...
+
+    def release(self, source: str) -> None:
+        """Make due what was held."""
+        ...
+
+    def record(self, source: str, entries: Sequence[Listed]) -> IngestReport:
+        """Follow what was listed: readers at once, new content as waiting. New documents are held, until
+        the whole listing is known: they may be old ones renamed."""
+        ...
+
+    def uris(self, source: str) -> set[str]: ...
+
+    def alike(self, source: str, gone: Iterable[str]) -> list[tuple[str, Listed, str]]:
+        """Return (uri of a document, held entry, "") where both have one identity, and (uri, held entry,
+        sha256 of the document) where one of `gone` has the entry's size."""
+        ...
+
+    def rename(self, source: str, uri: str, new: str, *, same: bool) -> None:
+        """Move a document to the uri of a held entry, which vanishes; `same` says that its content is the
+        same for sure."""
+        ...
+
+    def lease(self, source: str, worker: str, count: int, seconds: float) -> Lease | None:
+        """Lend up to `count` due documents for so many seconds. One whose worker died is lent alone."""
+        ...
+
+    def extend(self, lease: Lease, seconds: float) -> None: ...
+
+    def give_back(self, lease: Lease, *, died: bool = False) -> None:
+        """Put what is left of a lease back to waiting; `died` counts it as a worker's death."""
+        ...
+
+    def fail(self, lease: Lease, file: SourceFile, reason: str) -> None:
+        """Count a failure: to be tried again later and later, then dead. What an older version said is no
+        longer served."""
+        ...
+
+    def keep(self, lease: Lease, file: SourceFile) -> None:
+        """Record that a document's content, though its tag is new, is what is stored already."""
+        ...
+
+    def pending(self, source: str) -> float | None:
+        """Return seconds until something waiting or lent may be due, or None when there is nothing such."""
+        ...
+
+    def retry(self, uri: str | None) -> int:
+        """Make one document due now, or all dead ones; return how many."""
+        ...
+
+    def tombstones(self) -> list[Tombstone]: ...
+
+    def status(self) -> list[SourceStatus]: ...
 
 
 class SearchIndex(Protocol):

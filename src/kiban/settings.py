@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     sources: tuple[SourceSettings, ...] = Field(
         (), description="Where documents come from besides that folder; see source_settings.py"
     )
+    deletion_guard: float = Field(
+        0.3, ge=0, le=1, description="Larger shares of a source are not deleted at once unless allowed"
+    )
     host: str = Field("127.0.0.1", description="Address every embedded part listens on")
     chat_port: int = Field(8700, ge=1, le=65535, description="Chat API and page")
     postgres_port: int = Field(8701, ge=1, le=65535, description="Embedded Postgres")

@@ -16,10 +16,12 @@ import httpx
 
 from kiban.answer import prompt
 from kiban.backends.postgres.library import PostgresLibrary
+from kiban.backends.postgres.queue import PostgresQueue
 from kiban.backends.postgres.scratch import scratch_database
 from kiban.domain.document import IngestReport
 from kiban.errors import PartUnavailable
 from kiban.ingest import absorb
+from kiban.ingest.absorb import Reading
 from kiban.ingest.chunking import CHUNKING
 from kiban.wiring import House
 from kiban.wiring.furniture import BASE_MODEL
@@ -99,13 +101,14 @@ def unchanged(house: House, documents: Path, rounds: int = 3) -> Ratio:
 
             def run() -> float:
                 began = time.perf_counter()
-                absorb.run(
-                    furniture.source(str(documents)),
+                reading = Reading(
                     library,
+                    PostgresQueue(postgres),
                     furniture.parser,
                     furniture.tokenizer,
                     {generation: embedder},
                 )
+                absorb.run(furniture.source(str(documents)), reading)
                 return time.perf_counter() - began
 
             return run(), run()
@@ -131,7 +134,7 @@ def orchestration(house: House, rounds: int = 5, files: int = 100) -> Ratio:
             seconds = time.perf_counter() - began
             for path in folder.iterdir():
                 path.unlink()
-            house.documents.settle(name, house.documents.survey(name))
+            house.documents.survey(name, allow_deleting=True)
             return seconds
 
     timed(house.documents.ingest)  # models loaded

@@ -23,13 +23,18 @@ def ingest(
         str | None,
         typer.Argument(help="Folder to read, or name of a source; without it, all in the settings."),
     ] = None,
+    allow_deleting: Annotated[
+        bool, typer.Option("--allow-deleting", help="Delete however many documents are gone.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Bring the index up to date with a folder of documents, or with other sources."""
     from flows.ingest import ingest as flow  # Prefect takes two seconds to import
 
     with progress(quiet=as_json):
-        report = flow(str(Path(source).resolve()) if source and Path(source).is_dir() else source)
+        report = flow(
+            str(Path(source).resolve()) if source and Path(source).is_dir() else source, allow_deleting
+        )
     show(asdict(report), as_json=as_json, title="Ingest")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -14,8 +14,11 @@ from kiban.domain.text import Span
 
 
 class DocumentState(StrEnum):
+    WAITING = "waiting"  # to be read; what an older version says still answers
+    READING = "reading"  # lent to a worker, until a time
     READY = "ready"
-    FAILED = "failed"
+    FAILED = "failed"  # will be tried again, at a known time
+    DEAD = "dead"  # will not, until it changes or somebody asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,47 @@ class Document:
     url: str = ""
     modified: datetime | None = None
     identity: str = ""
+    due: datetime | None = None  # when a worker may take it: again after a failure, back after a lease
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """What stays of a deleted document."""
+
+    source: str
+    uri: str
+    version: int
+    at: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A document lent to a worker: to be read as it was listed."""
+
+    listed: Listed
+    version: int  # 0 when no content was ever seen
+    sha256: str  # of what answers now; "" when nothing does
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Documents lent to one worker. What it stores after the lease has passed on is not taken."""
+
+    id: str
+    source: str
+    leased: tuple[Leased, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """How one source stands."""
+
+    source: str
+    states: Mapping[str, int]  # documents by state
+    oldest: Mapping[str, datetime]  # since when the oldest is in its state
+    surveyed: datetime | None  # when it was last listed to the end
+    refused: str  # why deletions are held back; "" when none are
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +197,8 @@ class IngestReport:
     unchanged: int = 0
     moved_audience: int = 0
     deleted: int = 0
+    renamed: int = 0
+    held_back: int = 0  # deletions that a person has to allow
     failed: tuple[tuple[str, str], ...] = field(default=())  # (uri, reason)
     chunks: int = 0
     seconds: float = 0.0
@@ -164,6 +210,8 @@ class IngestReport:
             self.unchanged + other.unchanged,
             self.moved_audience + other.moved_audience,
             self.deleted + other.deleted,
+            self.renamed + other.renamed,
+            self.held_back + other.held_back,
             self.failed + other.failed,
             self.chunks + other.chunks,
             self.seconds + other.seconds,

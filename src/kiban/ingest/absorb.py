@@ -1,198 +1,186 @@
-"""Bring the library up to date with a source: survey, settle, then absorb batch by batch.
+"""Read what waits in the queue, a lease at a time, and store it.
 
-Every batch is one transaction, and nothing is remembered between batches: a run that is killed loses at
-most the batch in hand, and the next survey finds what is left to do.
+What one lease covers is stored in one transaction. A worker that is killed loses at most that: its lease
+expires, and another worker takes the documents.
 """
 
 from __future__ import annotations
 
+import logging
+import os
+import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event, Thread
 
 from kiban.domain.document import (
     Arrival,
-    Document,
-    DocumentState,
     IngestReport,
-    Listed,
+    Lease,
+    Leased,
     SourceFile,
 )
-from kiban.errors import DocumentError, EmptyFile
+from kiban.errors import DocumentError, EmptyFile, KibanError, PartUnavailable
 from kiban.ingest import chunking, sensitive
-from kiban.ports import Detector, Embedder, Library, Parser, Progress, Source, Tokenizer
+from kiban.ingest.survey import CAREFUL, Guard, survey
+from kiban.ports import Detector, Embedder, Library, Parser, Progress, Queue, Source, Tokenizer
 
 BATCH = 64  # files; enough chunks for the embedder to sort by length
-ATTEMPTS = 3  # times a file that fails is read before it has to change
+LEASE = 60.0  # seconds, extended while the worker lives
+POLL = 0.5  # seconds between looks at what other workers have not finished
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
-    """What a source holds now, against what the library holds."""
+class Reading:
+    """What a worker reads with."""
 
-    new: tuple[Listed, ...] = ()
-    changed: tuple[Listed, ...] = ()
-    retried: tuple[Listed, ...] = ()  # failed before with this tag, worth another attempt
-    moved: tuple[Listed, ...] = ()  # other readers than stored, whether or not the content changed
-    unchanged: int = 0
-    gone: tuple[str, ...] = ()
-    cursor: str = ""  # to keep when all of this has been recorded
-
-    @property
-    def to_read(self) -> tuple[Listed, ...]:
-        return (*self.new, *self.changed, *self.retried)
-
-    def batches(self, size: int = BATCH) -> Iterator[tuple[Listed, ...]]:
-        entries = self.to_read
-        for start in range(0, len(entries), size):
-            yield entries[start : start + size]
-
-
-def survey(source: Source, library: Library) -> Survey:
-    """Compare. Raises PartUnavailable when either cannot be listed."""
-    stored = {document.uri: document for document in library.documents(source.name)}
-    listing = source.listing(library.cursor(source.name))
-    seen: set[str] = set()
-    new: list[Listed] = []
-    changed: list[Listed] = []
-    retried: list[Listed] = []
-    moved: list[Listed] = []
-    unchanged = 0
-    for entry in listing.entries:
-        seen.add(entry.uri)
-        document = stored.get(entry.uri)
-        if document is None:
-            new.append(entry)
-            continue
-        if document.audience != entry.audience:
-            moved.append(entry)
-        if document.tag != entry.tag:
-            changed.append(entry)
-        elif _deserves_another(document):
-            retried.append(entry)
-        elif document.audience == entry.audience:
-            unchanged += 1
-    gone = tuple(stored.keys() - seen) if listing.whole else listing.gone
-    return Survey(tuple(new), tuple(changed), tuple(retried), tuple(moved), unchanged, gone, listing.cursor())
-
-
-def settle(source: Source, found: Survey, library: Library) -> IngestReport:
-    """Follow readers and deletions. Done before anything is read: what someone may no longer see must not
-    wait for a slow embedder."""
-    began = time.monotonic()
-    for file in found.moved:
-        library.move_audience(source.name, file)
-    deleted = library.delete(source.name, found.gone) if found.gone else 0
-    library.set_memberships(source.name, source.memberships())
-    return IngestReport(
-        unchanged=found.unchanged,
-        moved_audience=len(found.moved),
-        deleted=deleted,
-        seconds=time.monotonic() - began,
-    )
-
-
-def absorb(
-    source: Source,
-    entries: Sequence[Listed],
-    *,
-    library: Library,
-    parser: Parser,
-    tokenizer: Tokenizer,
-    embedders: Mapping[int, Embedder],
-    detector: Detector | None = None,
-) -> IngestReport:
-    """Read one batch and store what can be read. Raises PartUnavailable; then nothing of it is stored."""
-    began = time.monotonic()
-    known = {document.uri: document for document in library.documents(source.name)}
-    arrivals: list[Arrival] = []
-    unchanged: list[SourceFile] = []
-    failures: list[tuple[SourceFile, str]] = []
-    with TemporaryDirectory(prefix="kiban-") as folder:
-        for entry in entries:
-            file = _not_fetched(entry)
-            try:
-                file = source.fetch(entry, Path(folder))
-                if _is_stored(file, known.get(file.uri)):
-                    unchanged.append(file)
-                else:
-                    arrivals.append(_read(file, parser, tokenizer, detector))
-            except DocumentError as error:
-                failures.append((file, str(error)))
-            if file.path.is_file():
-                file.path.unlink()
-    if arrivals:
-        library.put(source.name, arrivals, _vectors(arrivals, embedders))
-    for file in unchanged:
-        library.keep(source.name, file)
-    for file, reason in failures:
-        library.fail(source.name, file, reason)
-    changed = sum(arrival.file.uri in known for arrival in arrivals)
-    return IngestReport(
-        added=len(arrivals) - changed,
-        changed=changed,
-        unchanged=len(unchanged),
-        failed=tuple((file.uri, reason) for file, reason in failures),
-        chunks=sum(len(arrival.chunks) for arrival in arrivals),
-        seconds=time.monotonic() - began,
-    )
+    library: Library
+    queue: Queue
+    parser: Parser
+    tokenizer: Tokenizer
+    embedders: Mapping[int, Embedder]  # by generation
+    detector: Detector | None = None
 
 
 def run(
     source: Source,
-    library: Library,
-    parser: Parser,
-    tokenizer: Tokenizer,
-    embedders: Mapping[int, Embedder],
+    reading: Reading,
     *,
-    detector: Detector | None = None,
+    guard: Guard = CAREFUL,
     batch_size: int = BATCH,
     progress: Progress | None = None,
 ) -> IngestReport:
-    """Do all of it in this process."""
+    """Survey a source and read all that waits, in this process."""
     began = time.monotonic()
-    found = survey(source, library)
-    report = settle(source, found, library)
-    done, total = 0, len(found.to_read)
-    for entries in found.batches(batch_size):
-        report += absorb(
-            source,
-            entries,
-            library=library,
-            parser=parser,
-            tokenizer=tokenizer,
-            embedders=embedders,
-            detector=detector,
-        )
-        done += len(entries)
-        if progress is not None:
-            progress(done, total, "documents")
-    library.keep_cursor(source.name, found.cursor)
+    report = survey(source, reading.library, reading.queue, guard)
+    report += drain(source, reading, batch_size=batch_size, progress=progress)
     return replace(report, seconds=time.monotonic() - began)
 
 
-def _not_fetched(entry: Listed) -> SourceFile:
-    """Return what stands for a file that could not be fetched; its tag stands in for its content."""
-    return entry.fetched(Path(), entry.size, f"tag {entry.tag}")
+def drain(
+    source: Source,
+    reading: Reading,
+    *,
+    batch_size: int = BATCH,
+    seconds: float = LEASE,
+    progress: Progress | None = None,
+) -> IngestReport:
+    """Read until nothing waits and no other worker holds anything: if one dies, what it held is read here.
+    Failed documents are left until they are due."""
+    report = IngestReport()
+    done = 0
+    while lease := next_lease(source.name, reading.queue, batch_size, seconds):
+        report += absorb(source, lease, reading, seconds=seconds)
+        done += len(lease.leased)
+        if progress is not None:
+            progress(done, done, "documents")
+    return report
 
 
-def _is_stored(file: SourceFile, document: Document | None) -> bool:
-    return document is not None and document.state is DocumentState.READY and document.sha256 == file.sha256
+def next_lease(source: str, queue: Queue, count: int = BATCH, seconds: float = LEASE) -> Lease | None:
+    """Take the next documents, waiting while others hold some; None when all is read."""
+    worker = f"{platform.node()}:{os.getpid()}"
+    while (lease := queue.lease(source, worker, count, seconds)) is None:
+        pending = queue.pending(source)
+        if pending is None:
+            return None
+        time.sleep(min(max(pending, 0.01), POLL))
+    return lease
 
 
-def _deserves_another(document: Document) -> bool:
-    return document.state is DocumentState.FAILED and document.attempts < ATTEMPTS
+def absorb(source: Source, lease: Lease, reading: Reading, *, seconds: float = LEASE) -> IngestReport:
+    """Read what is lent and store what can be read. Raises PartUnavailable; then nothing of it is stored,
+    and all of it waits again."""
+    try:
+        with _kept_alive(lease, reading.queue, seconds):
+            return _absorb(source, lease, reading)
+    except (KibanError, KeyboardInterrupt):
+        with suppress(PartUnavailable):  # then the lease expires by itself
+            reading.queue.give_back(lease)
+        raise
+    except Exception:
+        with suppress(PartUnavailable):
+            reading.queue.give_back(lease, died=True)  # a fault of ours must not come back for ever
+        raise
 
 
-def _read(file: SourceFile, parser: Parser, tokenizer: Tokenizer, detector: Detector | None) -> Arrival:
-    parsed = parser.parse(file)
-    chunks = chunking.cut(parsed, tokenizer)
+def _absorb(source: Source, lease: Lease, reading: Reading) -> IngestReport:
+    began = time.monotonic()
+    arrivals: list[Arrival] = []
+    unchanged: list[SourceFile] = []
+    failures: list[tuple[SourceFile, str]] = []
+    with TemporaryDirectory(prefix="kiban-") as folder:
+        for leased in lease.leased:
+            file = leased.listed.fetched(Path(), leased.listed.size, "")
+            try:
+                file = source.fetch(leased.listed, Path(folder))
+                if file.sha256 == leased.sha256:
+                    unchanged.append(file)
+                else:
+                    arrivals.append(_read(file, reading))
+            except DocumentError as error:
+                failures.append((file, str(error)))
+            if file.sha256:
+                file.path.unlink()
+    stored = frozenset[str]()
+    if arrivals:
+        vectors = _vectors(arrivals, reading.embedders)
+        stored = reading.library.put(lease.source, arrivals, vectors, lease.id)
+    for file in unchanged:
+        reading.queue.keep(lease, file)
+    for file, reason in failures:
+        reading.queue.fail(lease, file, reason)
+    return replace(
+        _report(lease.leased, arrivals, stored),
+        unchanged=len(unchanged),
+        failed=tuple((file.uri, reason) for file, reason in failures),
+        seconds=time.monotonic() - began,
+    )
+
+
+def _report(leased: Sequence[Leased], arrivals: Sequence[Arrival], stored: frozenset[str]) -> IngestReport:
+    known = {each.listed.uri for each in leased if each.version}
+    return IngestReport(
+        added=len(stored - known),
+        changed=len(stored & known),
+        chunks=sum(len(arrival.chunks) for arrival in arrivals if arrival.file.uri in stored),
+    )
+
+
+@contextmanager
+def _kept_alive(lease: Lease, queue: Queue, seconds: float) -> Iterator[None]:
+    """Extend a lease until the block ends."""
+    over = Event()
+
+    def beat() -> None:
+        while not over.wait(seconds / 4):
+            try:
+                queue.extend(lease, seconds)
+            except PartUnavailable as error:
+                log.warning("the lease could not be extended: %s", error)
+
+    thread = Thread(target=beat, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _read(file: SourceFile, reading: Reading) -> Arrival:
+    parsed = reading.parser.parse(file)
+    chunks = chunking.cut(parsed, reading.tokenizer)
     if not chunks:
         raise EmptyFile("no text")
-    if detector is not None:
-        chunks = sensitive.mark(parsed, chunks, detector)
+    if reading.detector is not None:
+        chunks = sensitive.mark(parsed, chunks, reading.detector)
     return Arrival(file, parsed.title, chunks)
 
 

@@ -9,6 +9,7 @@ from kiban.testing.feedback import MemoryFeedback
 from kiban.testing.hostile import misbehave
 from kiban.testing.ledger import MemoryLedger, MemoryRegistry
 from kiban.testing.library import MemoryLibrary, MemorySearch, arrival
+from kiban.testing.queue import MemoryQueue
 from kiban.testing.serving import MemoryAdapterHost, ScriptedGenerator, echo_generator, write_adapter
 from kiban.testing.sources import MemoryParser, MemorySource
 from kiban.testing.text import HashEmbedder, OverlapReranker, PatternDetector, WordTokenizer
@@ -20,6 +21,7 @@ __all__ = [
     "MemoryLedger",
     "MemoryLibrary",
     "MemoryParser",
+    "MemoryQueue",
     "MemoryRegistry",
     "MemorySearch",
     "MemorySource",

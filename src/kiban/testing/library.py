@@ -23,6 +23,7 @@ from kiban.domain.document import (
     Listed,
     Place,
     SourceFile,
+    Tombstone,
 )
 from kiban.domain.question import EVERYTHING, Passage, Scope
 from kiban.domain.sensitive import Finding
@@ -58,47 +59,54 @@ class MemoryLibrary:
         self.arrivals: dict[tuple[str, str], Arrival] = {}  # (source, uri); none for what failed
         self.vectors: dict[tuple[str, str], dict[int, list[Vector]]] = {}
         self.people: dict[str, dict[str, frozenset[str]]] = {}  # by source
-        self.cursors: dict[str, str] = {}  # by source
+        self.leases: dict[tuple[str, str], str] = {}  # (source, uri) to lease
+        self.buried: list[Tombstone] = []
         self.puts: list[tuple[str, ...]] = []  # uris of each transaction
-        self._documents: dict[tuple[str, str], Document] = {}
+        self.shelved: dict[tuple[str, str], Document] = {}
         self._ids = count(1)
 
     def documents(self, source: str | None = None) -> list[Document]:
-        return [
-            document for _, document in sorted(self._documents.items()) if source in (None, document.source)
-        ]
+        return [document for _, document in sorted(self.shelved.items()) if source in (None, document.source)]
 
-    def put(self, source: str, arrivals: Sequence[Arrival], vectors: Mapping[int, Sequence[Vector]]) -> None:
+    def put(
+        self,
+        source: str,
+        arrivals: Sequence[Arrival],
+        vectors: Mapping[int, Sequence[Vector]],
+        lease: str = "",
+    ) -> frozenset[str]:
         chunks = sum(len(arrival.chunks) for arrival in arrivals)
         assert all(len(of_chunks) == chunks for of_chunks in vectors.values())
-        self.puts.append(tuple(arrival.file.uri for arrival in arrivals))
-        start = 0
+        stored, start = [], 0
         for arrival in arrivals:
             key, end = (source, arrival.file.uri), start + len(arrival.chunks)
-            self._record(source, arrival.file, DocumentState.READY, title=arrival.title)
-            self.arrivals[key] = arrival
-            self.vectors[key] = {generation: list(of[start:end]) for generation, of in vectors.items()}
+            if not lease or self.leases.get(key) == lease:
+                stored.append(arrival.file.uri)
+                audience = self.shelved[key].audience if lease else arrival.file.audience
+                file = replace(arrival.file, audience=audience)
+                self._record(source, file, DocumentState.READY, title=arrival.title)
+                self.arrivals[key] = arrival
+                self.vectors[key] = {generation: list(of[start:end]) for generation, of in vectors.items()}
+                self.leases.pop(key, None)
             start = end
+        self.puts.append(tuple(stored))
+        return frozenset(stored)
 
     def fail(self, source: str, file: SourceFile, reason: str) -> None:
         self._record(source, file, DocumentState.FAILED, reason=reason)
         self.arrivals.pop((source, file.uri), None)
         self.vectors.pop((source, file.uri), None)
 
-    def keep(self, source: str, file: SourceFile) -> None:
-        key = (source, file.uri)
-        self._documents[key] = replace(
-            self._documents[key], tag=file.tag, url=file.url, modified=file.modified, identity=file.identity
-        )
-
     def move_audience(self, source: str, listed: Listed | SourceFile) -> None:
         key = (source, listed.uri)
-        self._documents[key] = replace(self._documents[key], audience=listed.audience)
+        self.shelved[key] = replace(self.shelved[key], audience=listed.audience)
 
-    def delete(self, source: str, uris: Iterable[str]) -> int:
-        keys = [(source, uri) for uri in uris if (source, uri) in self._documents]
+    def delete(self, source: str, uris: Iterable[str], why: str = "gone from its source") -> int:
+        keys = [(source, uri) for uri in uris if (source, uri) in self.shelved]
         for key in keys:
-            del self._documents[key]
+            document = self.shelved.pop(key)
+            self.buried.append(Tombstone(source, document.uri, document.version, datetime.now(UTC), why))
+            self.leases.pop(key, None)
             self.arrivals.pop(key, None)
             self.vectors.pop(key, None)
         return len(keys)
@@ -106,18 +114,20 @@ class MemoryLibrary:
     def set_memberships(self, source: str, memberships: Mapping[str, frozenset[str]]) -> None:
         self.people[source] = dict(memberships)
 
-    def cursor(self, source: str) -> str:
-        return self.cursors.get(source, "")
+    def clear(self, source: str, uri: str) -> None:
+        """Forget what a document says."""
+        self.arrivals.pop((source, uri), None)
+        self.vectors.pop((source, uri), None)
 
-    def keep_cursor(self, source: str, cursor: str) -> None:
-        self.cursors[source] = cursor
+    def next_id(self) -> int:
+        return next(self._ids)
 
     def _record(
         self, source: str, file: SourceFile, state: DocumentState, *, title: str = "", reason: str = ""
     ) -> None:
-        known = self._documents.get((source, file.uri))
+        known = self.shelved.get((source, file.uri))
         failed = state is DocumentState.FAILED
-        self._documents[source, file.uri] = Document(
+        self.shelved[source, file.uri] = Document(
             id=known.id if known else next(self._ids),
             source=source,
             uri=file.uri,

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from kiban.domain.document import Document, DocumentState, IngestReport, Listed
+from kiban.domain.document import (
+    Document,
+    DocumentState,
+    IngestReport,
+    Lease,
+    SourceStatus,
+    Tombstone,
+)
+from kiban.errors import TooManyGone
 from kiban.ingest import absorb
-from kiban.ingest.absorb import Survey
+from kiban.ingest.absorb import Reading
+from kiban.ingest.survey import Guard, follow_people, survey
 from kiban.wiring.furniture import Furniture
 
 
@@ -20,40 +27,38 @@ class Documents:
         """Return the names of all sources in the settings."""
         return [source.name for source in self._furniture.sources]
 
-    def survey(self, source: str) -> Survey:
-        return absorb.survey(self._furniture.source(source), self._furniture.library)
-
-    def settle(self, source: str, found: Survey) -> IngestReport:
-        return absorb.settle(self._furniture.source(source), found, self._furniture.library)
-
-    def absorb(self, source: str, entries: Sequence[Listed]) -> IngestReport:
+    def survey(self, source: str, allow_deleting: bool = False) -> IngestReport:
         furniture = self._furniture
-        return absorb.absorb(
-            furniture.source(source),
-            entries,
-            library=furniture.library,
-            parser=furniture.parser,
-            tokenizer=furniture.tokenizer,
-            embedders=furniture.live_embedders(),
-            detector=furniture.detector,
-        )
+        guard = Guard(furniture.settings.deletion_guard, allowed=allow_deleting)
+        return survey(furniture.source(source), furniture.library, furniture.queue, guard)
 
-    def remember(self, source: str, found: Survey) -> None:
-        """Keep the cursor: all that the survey found has been recorded."""
-        furniture = self._furniture
-        furniture.library.keep_cursor(furniture.source(source).name, found.cursor)
+    def next_lease(self, source: str) -> Lease | None:
+        return absorb.next_lease(self._furniture.source(source).name, self._furniture.queue)
+
+    def absorb(self, lease: Lease) -> IngestReport:
+        return absorb.absorb(self._furniture.source(lease.source), lease, self._reading())
+
+    def drain(self, source: str) -> IngestReport:
+        """Read until nothing of a source waits; any number of processes may do so at once."""
+        return absorb.drain(self._furniture.source(source), self._reading())
+
+    def follow_people(self) -> None:
+        """Follow who is in which group, in every source."""
+        for source in self._furniture.sources:
+            follow_people(source, self._furniture.library)
+
+    def conclude(self, report: IngestReport) -> IngestReport:
+        """Return the report. Raises TooManyGone if deletions were held back."""
+        if report.held_back:
+            raise TooManyGone(
+                f"{report.held_back} documents are gone from their source but were kept.",
+                mend="look at the source; if it is right: kiban ingest NAME --allow-deleting",
+            )
+        return report
 
     def ingest(self, source: str) -> IngestReport:
         """Do all of it in this process, without a flow."""
-        furniture = self._furniture
-        report = absorb.run(
-            furniture.source(source),
-            furniture.library,
-            furniture.parser,
-            furniture.tokenizer,
-            furniture.live_embedders(),
-            detector=furniture.detector,
-        )
+        report = self.survey(source) + self.drain(source)
         self.tend_index()
         return report
 
@@ -64,5 +69,27 @@ class Documents:
     def all(self) -> list[Document]:
         return self._furniture.library.documents()
 
+    def status(self) -> list[SourceStatus]:
+        return self._furniture.queue.status()
+
+    def tombstones(self) -> list[Tombstone]:
+        return self._furniture.queue.tombstones()
+
+    def retry(self, uri: str | None) -> int:
+        """Let a document, or all dead ones, be read again at once; return how many."""
+        return self._furniture.queue.retry(uri)
+
     def failed(self) -> list[Document]:
-        return [document for document in self.all() if document.state is DocumentState.FAILED]
+        over = (DocumentState.FAILED, DocumentState.DEAD)
+        return [document for document in self.all() if document.state in over]
+
+    def _reading(self) -> Reading:
+        furniture = self._furniture
+        return Reading(
+            furniture.library,
+            furniture.queue,
+            furniture.parser,
+            furniture.tokenizer,
+            furniture.live_embedders(),
+            furniture.detector,
+        )

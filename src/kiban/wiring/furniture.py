@@ -17,6 +17,7 @@ from kiban.backends.postgres.connect import Postgres
 from kiban.backends.postgres.feedback import PostgresFeedback
 from kiban.backends.postgres.ledger import PostgresLedger
 from kiban.backends.postgres.library import PostgresLibrary
+from kiban.backends.postgres.queue import PostgresQueue
 from kiban.backends.postgres.search import PostgresDirectory, PostgresSearch
 from kiban.backends.sensitive.detector import SensitiveDetector
 from kiban.backends.sudachi import SudachiTokenizer
@@ -83,6 +84,10 @@ class Furniture:
     @cached_property
     def library(self) -> PostgresLibrary:
         return PostgresLibrary(self.postgres)
+
+    @cached_property
+    def queue(self) -> PostgresQueue:
+        return PostgresQueue(self.postgres)
 
     @cached_property
     def index(self) -> PostgresSearch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import compress
 
 from kiban.backends.postgres import copying, graphs, rows
 from kiban.backends.postgres.connect import Connection, Postgres
@@ -33,8 +34,14 @@ on conflict (source, uri) do update set
         when known.sha256 = excluded.sha256 then known.attempts + 1
         else 1
     end,
-    tag = excluded.tag, url = excluded.url, modified = excluded.modified, identity = excluded.identity
+    tag = excluded.tag, url = excluded.url, modified = excluded.modified, identity = excluded.identity,
+    lease = '', deaths = 0, due = now()
 returning id
+"""
+
+BURY = """
+insert into kiban.tombstone (document_id, source, uri, version, why)
+select id, source, uri, version, %s from kiban.document where id = any(%s)
 """
 
 WITHOUT = """
@@ -73,62 +80,52 @@ class PostgresLibrary:
             )
             return [rows.document(*row) for row in found]
 
-    def put(self, source: str, arrivals: Sequence[Arrival], vectors: Mapping[int, Sequence[Vector]]) -> None:
+    def put(
+        self,
+        source: str,
+        arrivals: Sequence[Arrival],
+        vectors: Mapping[int, Sequence[Vector]],
+        lease: str = "",
+    ) -> frozenset[str]:
         with self._storing(source) as tx:
-            shelved = _shelve(tx, source, arrivals)
+            zones = _still_leased(tx, source, lease) if lease else _zones(tx, arrivals)
+            shelved = _shelve(tx, source, [each for each in arrivals if each.file.uri in zones], zones)
+            taken = [each.file.uri in zones for each in arrivals for _ in each.chunks]
             copying.chunks(tx, shelved)
             copying.sensitive(tx, shelved)
             copying.postings(tx, shelved)
             for generation, of_chunks in vectors.items():
-                copying.embeddings(tx, generation, [(item.id, item.zone) for item in shelved], of_chunks)
+                keys = [(item.id, item.zone) for item in shelved]
+                copying.embeddings(tx, generation, keys, compress(of_chunks, taken))
+            return frozenset(each.file.uri for each in arrivals if each.file.uri in zones)
 
     def fail(self, source: str, file: SourceFile, reason: str) -> None:
         with self._storing(source) as tx:
-            zone = _zone(tx, file.audience)
+            zone = zone_of(tx, file.audience)
             found = tx.execute(RECORD, _record(source, file, zone, state="failed", reason=reason))
-            _clear(tx, list(found.fetchone() or ()))
-
-    def keep(self, source: str, file: SourceFile) -> None:
-        with self._storing(source) as tx:
-            tx.execute(
-                "update kiban.document set tag = %s, url = %s, modified = %s, identity = %s"
-                " where source = %s and uri = %s",
-                [file.tag, file.url, file.modified, file.identity, source, file.uri],
-            )
+            clear(tx, list(found.fetchone() or ()))
 
     def move_audience(self, source: str, listed: Listed | SourceFile) -> None:
         with self._storing(source) as tx:
             tx.execute(
                 "update kiban.document set zone_id = %s where source = %s and uri = %s",
-                [_zone(tx, listed.audience), source, listed.uri],
+                [zone_of(tx, listed.audience), source, listed.uri],
             )
 
-    def delete(self, source: str, uris: Iterable[str]) -> int:
+    def delete(self, source: str, uris: Iterable[str], why: str = "gone from its source") -> int:
         with self._storing(source) as tx:
             found = tx.execute(
                 "select id from kiban.document where source = %s and uri = any(%s)", [source, list(uris)]
             )
             documents = [id for (id,) in found]
-            _clear(tx, documents)
+            tx.execute(BURY, [why, documents])
+            clear(tx, documents)
             return tx.execute("delete from kiban.document where id = any(%s)", [documents]).rowcount
 
     def set_memberships(self, source: str, memberships: Mapping[str, frozenset[str]]) -> None:
         with self._storing(source) as tx:
             tx.execute("delete from kiban.membership where source = %s", [source])
             copying.memberships(tx, source, memberships)
-
-    def cursor(self, source: str) -> str:
-        with self._postgres.writing() as tx:
-            found = tx.execute("select cursor from kiban.source where name = %s", [source]).fetchone()
-            return str(found[0]) if found else ""
-
-    def keep_cursor(self, source: str, cursor: str) -> None:
-        with self._postgres.writing() as tx:
-            tx.execute(
-                "insert into kiban.source (name, cursor) values (%s, %s)"
-                " on conflict (name) do update set cursor = excluded.cursor",
-                [source, storable(cursor)],
-            )
 
     def counts(self) -> Counts:
         with self._postgres.writing() as tx:
@@ -200,13 +197,17 @@ class PostgresLibrary:
 
     @contextmanager
     def _storing(self, source: str) -> Iterator[Connection]:
-        """Give a transaction that no other store of this source overlaps, so that none deadlock."""
         with self._postgres.writing() as tx:
-            tx.execute("select pg_advisory_xact_lock(hashtext(%s))", [source])
+            alone(tx, source)
             yield tx
 
 
-def _zone(tx: Connection, audience: Audience) -> int:
+def alone(tx: Connection, source: str) -> None:
+    """Let no other store of this source overlap with this transaction, so that none deadlock."""
+    tx.execute("select pg_advisory_xact_lock(hashtext(%s))", [source])
+
+
+def zone_of(tx: Connection, audience: Audience) -> int:
     readers = sorted(audience.groups)
     tx.execute("insert into kiban.zone (readers) values (%s) on conflict (readers) do nothing", [readers])
     found = tx.execute("select id from kiban.zone where readers = %s", [readers]).fetchone()
@@ -234,22 +235,37 @@ def _record(
     }
 
 
-def _clear(tx: Connection, documents: list[int]) -> None:
+def clear(tx: Connection, documents: list[int]) -> None:
     """Delete what documents say: postings at once, for chunk by chunk they would be counted off singly."""
     of_these = "select id from kiban.chunk where document_id = any(%s)"
     tx.execute(f"delete from kiban.posting where chunk_id in ({of_these})".encode(), [documents])
     tx.execute("delete from kiban.chunk where document_id = any(%s)", [documents])
 
 
-def _shelve(tx: Connection, source: str, arrivals: Sequence[Arrival]) -> list[Shelved]:
+def _zones(tx: Connection, arrivals: Sequence[Arrival]) -> dict[str, int]:
+    """Return each document's zone by uri, as the arrivals say."""
+    zones = {audience: zone_of(tx, audience) for audience in {arrival.file.audience for arrival in arrivals}}
+    return {arrival.file.uri: zones[arrival.file.audience] for arrival in arrivals}
+
+
+def _still_leased(tx: Connection, source: str, lease: str) -> dict[str, int]:
+    """Return each document's zone by uri, as was recorded last, of those that are lent under this lease."""
+    found = tx.execute(
+        "select uri, zone_id from kiban.document where source = %s and lease = %s for update", [source, lease]
+    )
+    return {uri: int(zone) for uri, zone in found}
+
+
+def _shelve(
+    tx: Connection, source: str, arrivals: Sequence[Arrival], zones: Mapping[str, int]
+) -> list[Shelved]:
     """Record the documents, clear what their older versions said, and give each chunk its keys."""
-    zones = {audience: _zone(tx, audience) for audience in {arrival.file.audience for arrival in arrivals}}
     documents = []
     for arrival in arrivals:
-        zone = zones[arrival.file.audience]
+        zone = zones[arrival.file.uri]
         found = tx.execute(RECORD, _record(source, arrival.file, zone, state="ready", title=arrival.title))
         documents.append((*(found.fetchone() or ()), zone))
-    _clear(tx, [id for id, _ in documents])
+    clear(tx, [id for id, _ in documents])
     count = sum(len(arrival.chunks) for arrival in arrivals)
     ids = tx.execute("select nextval('kiban.chunk_id_seq') from generate_series(1, %s)", [count])
     return [

@@ -11,7 +11,7 @@ from kiban.domain.text import Span
 
 DOCUMENTS = """
 select document.id, source, uri, title, version, sha256, readers, state, since, reason, attempts,
-       tag, url, modified, identity
+       tag, url, modified, identity, due
 from kiban.document join kiban.zone on zone.id = zone_id
 """
 
@@ -39,6 +39,7 @@ def document(
     url: str,
     modified: datetime | None,
     identity: str,
+    due: datetime,
 ) -> Document:
     """Build from a row of DOCUMENTS."""
     return Document(
@@ -57,6 +58,7 @@ def document(
         url,
         modified,
         identity,
+        None if state in (DocumentState.READY, DocumentState.DEAD) else due,
     )
 
 

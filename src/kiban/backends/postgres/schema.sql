@@ -38,13 +38,37 @@ alter table kiban.document
     add column if not exists tag text not null default '',  -- as the source last said
     add column if not exists url text not null default '',
     add column if not exists modified timestamptz,
-    add column if not exists identity text not null default '';
+    add column if not exists identity text not null default '',
+    -- When a worker may take it; while it is lent, that is the lease's end.
+    add column if not exists due timestamptz not null default now(),
+    add column if not exists lease text not null default '',
+    add column if not exists deaths integer not null default 0;  -- of workers that read it, in a row
+alter table kiban.document drop constraint if exists document_state_check;
+alter table kiban.document add constraint document_state_check
+    check (state in ('waiting', 'reading', 'ready', 'failed', 'dead'));
+create index if not exists document_due on kiban.document (source, due)
+    where state in ('waiting', 'reading', 'failed');
+create index if not exists document_identity on kiban.document (source, identity);
+create index if not exists document_lease on kiban.document (lease) where lease <> '';
 
--- What each source said last: where to go on listing.
+-- What stays of a deleted document: that it was there. Nothing it said.
+create table if not exists kiban.tombstone (
+    document_id bigint primary key,
+    source text not null,
+    uri text not null,
+    version integer not null,
+    at timestamptz not null default now(),
+    why text not null
+);
+
+-- What each source said last: where to go on listing, and why deletions are held back, if they are.
 create table if not exists kiban.source (
     name text primary key,
     cursor text not null default ''
 );
+alter table kiban.source
+    add column if not exists surveyed timestamptz,
+    add column if not exists refused text not null default '';
 
 -- zone_id is not a second copy that could go stale: the composite key makes it follow the document.
 create table if not exists kiban.chunk (
@@ -399,7 +423,7 @@ revoke execute on function kiban.add_generation, kiban.settle_tallies, kiban.dro
 grant execute on function kiban.add_generation, kiban.settle_tallies, kiban.drop_generation to kiban_writer;
 
 grant usage on schema kiban to kiban_writer, kiban_reader;
-grant select, insert, update, delete on kiban.zone, kiban.membership, kiban.source, kiban.document,
+grant select, insert, update, delete on kiban.zone, kiban.membership, kiban.source, kiban.tombstone, kiban.document,
     kiban.chunk, kiban.posting, kiban.embedding, kiban.curriculum, kiban.lineage to kiban_writer;
 grant select, insert, update, delete on kiban.sensitive to kiban_writer;
 grant select, insert on kiban.zone_tally, kiban.term_tally to kiban_writer;
