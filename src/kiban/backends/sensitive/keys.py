@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from detect_secrets.plugins.aws import AWSKeyDetector
 from detect_secrets.plugins.azure_storage_key import AzureStorageKeyDetector
@@ -41,7 +41,7 @@ _ISSUED = (
     re.compile(r"sk-(?:[a-z]+\d*-){0,2}[A-Za-z0-9_\-]{20,}"),  # OpenAI and those who write theirs alike
     re.compile(r"xapp-\d-[A-Z0-9]+-\d+-[a-f0-9]+|https://hooks\.slack\.com/services/T\w+/B\w+/\w+"),
     re.compile(r"hf_[A-Za-z0-9]{34}"),  # Hugging Face
-    re.compile(r"(?:sk|rk|pk)_(?:live|test)_[0-9A-Za-z]{16,}"),  # Stripe
+    re.compile(r"[srp]k_(?:live|test)_[0-9A-Za-z]{24,}"),  # Stripe
 )
 # Where such a key begins: only from here on may white space be part of it, as in a narrow column.
 _BEGINNING = re.compile(
@@ -50,6 +50,7 @@ _BEGINNING = re.compile(
 )
 _PIECE = re.compile(r"\s{0,3}([A-Za-z0-9+/=_.:\-]+)")
 _MOST_PIECES = 12
+_LEFT_OVER = re.compile(r"\s[A-Za-z0-9]{1,3}(?=\s*(?:\n|$))")  # of a key, alone on the next line
 _FENCE = r"-{4,5} ?%s [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)? ?-{4,5}"
 _PEM = re.compile(  # up to its end, or as far as lines of base64 go
     rf"{_FENCE % 'BEGIN'}"
@@ -96,28 +97,45 @@ def _issued(reading: Reading) -> Iterator[Finding]:
         for match in pattern.finditer(reading.text):
             yield reading.finding(Kind.API_KEY, *match.span())
     for beginning in _BEGINNING.finditer(reading.text):
-        joined, places = _healed(reading.text, beginning.start())
-        matches = (pattern.match(joined) for pattern in _ISSUED)
-        end = max([_token_end(joined), *(match.end() for match in matches if match)])
-        if end:
-            yield reading.finding(Kind.API_KEY, beginning.start(), places[end - 1] + 1)
+        if end := _issued_end(reading.text, beginning.start()):
+            yield reading.finding(Kind.API_KEY, beginning.start(), end)
 
 
-def _healed(text: str, start: int) -> tuple[str, list[int]]:
-    """Return a word with its continuations after white space, and each character's place; what follows
-    counts as a continuation if it looks like no word."""
+def _issued_end(text: str, start: int) -> int:
+    """Return where a key that begins here ends, white space within it allowed; 0 if none begins."""
+    for heal in (_unlike_a_word, _anything):  # the rest of a key of fixed length may look like a word
+        ends = []
+        for joined, places in _healed(text, start, heal):
+            matches = (pattern.match(joined) for pattern in _ISSUED)
+            if end := max([_token_end(joined), *(match.end() for match in matches if match)]):
+                ends.append(places[end - 1] + 1)
+        if ends:
+            return max(ends)
+    return 0
+
+
+def _healed(text: str, start: int, heal: Callable[[str], bool]) -> Iterator[tuple[str, list[int]]]:
+    """Yield a word, and then with each of its continuations after white space, with every character's
+    place; `heal` says what may be one."""
     joined, places, position = "", list[int](), start
     for number in range(_MOST_PIECES):
         piece = _PIECE.match(text, position)
-        if not piece or (number and not _unlike_a_word(piece[1])):
+        if not piece or (number and not heal(piece[1])):
             break
         joined += piece[1]
         places += range(piece.start(1), piece.end(1))
         position = piece.end()
-    return joined, places
+        yield joined, places
+
+
+def _anything(piece: str) -> bool:
+    return True
 
 
 def _unlike_a_word(piece: str) -> bool:
+    """Tell the rest of a key from the words, numbers and part numbers that may follow one."""
+    if re.fullmatch(r"[\d.,:/\-]+|[A-Z]{1,5}-\d[A-Z\d\-]*\.?", piece):
+        return False
     return (
         re.search(r"\d", piece) is not None
         or re.search(r"[a-z][A-Z]|[A-Z]{3}|[A-Z][a-z][A-Z]", piece) is not None
@@ -136,14 +154,18 @@ def _token_end(joined: str) -> int:
 
 def _labelled(reading: Reading) -> Iterator[Finding]:
     for match in _LABELLED.finditer(reading.text):
-        value = _CLOSING.sub("", match["value"])
+        value, start = _CLOSING.sub("", match["value"]), match.start("value")
         if _PLACEHOLDER.match(value):
             continue
-        start = match.start("value")
         if match["password"] and match["said"] and _guarded(value, match["password"]):
             yield reading.finding(Kind.PASSWORD, start, start + len(value))
-        elif match["key"] and len(value) >= 12 and _random(value, between=""):
-            yield reading.finding(Kind.API_KEY, start, start + len(value))
+        elif match["key"]:
+            joined, places = [("", list[int]()), *_healed(reading.text, start, _unlike_a_word)][-1]
+            joined = _CLOSING.sub("", joined)
+            if len(joined) >= 12 and _random(joined, between=""):
+                end = places[len(joined) - 1] + 1
+                rest = _LEFT_OVER.match(reading.text, end)
+                yield reading.finding(Kind.API_KEY, start, rest.end() if rest else end)
 
 
 def _guarded(value: str, label: str) -> bool:

@@ -8,12 +8,17 @@ from collections.abc import Iterator
 from kiban.backends.sensitive.reading import Reading
 from kiban.domain.sensitive import Finding, Kind
 
-_DOMAIN = r"[A-Za-z0-9](?:[A-Za-z0-9\-]*[A-Za-z0-9])?"
-_MAILBOX = r"(?<![A-Za-z0-9._%+\-])[A-Za-z0-9._%+\-]{1,64}"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9\-]*[A-Za-z0-9])?"
+_BROKEN_TOP = r"c\som|co\sm|o\srg|or\sg|n\set|ne\st|j\sp"
+_TOP = (
+    rf"{_BROKEN_TOP}|com|net|org|info|biz|gov|edu|mil|int|dev|app|cloud|local|test|example|invalid|[a-z]{{2}}"
+)
+_MAILBOX = r"(?<![A-Za-z0-9._%+\-])(?:[A-Za-z0-9]+[._][A-Za-z0-9._]*[A-Za-z0-9]\n)?[A-Za-z0-9._%+\-]{1,64}"
 _EMAIL = re.compile(
-    rf"{_MAILBOX}@(?:{_DOMAIN}\.)+[A-Za-z]{{2,}}"
-    # broken at the end of a line
-    rf"|{_MAILBOX}@\s?{_DOMAIN}[ \n]?(?:{_DOMAIN})?(?:\.\s?{_DOMAIN})*\.\s?[a-z]{{2,}}"
+    # with a break of line after "@", after a dot or within a word, as long as a known domain follows
+    rf"{_MAILBOX}@\s?(?:{_LABEL}(?:\.\s?|[ \n]{_LABEL}\.)){{1,4}}(?:{_TOP})(?![A-Za-z0-9\-]|\.[A-Za-z])"
+    rf"|{_MAILBOX}@(?:{_LABEL}\.)+[A-Za-z]{{2,}}",
+    re.ASCII | re.IGNORECASE,
 )
 _ACCOUNT = r"(?P<number>\d(?:[\- ]?\d){5,7})(?![\d\-]|[,.]\d|[円万年月])"
 _BANK = (

@@ -27,7 +27,7 @@ _BEFORE = re.compile(rf"(?:{_ROLE}|{_LABEL})(?:名|氏名)?[\s:・はが「(、�
 _ENDS = re.compile(r"[\n。]")
 _FOREIGN = re.compile(r"[ァ-ヺー]{2,}")
 _SEPARATORS = frozenset("、・, /\t")
-_CALLED = frozenset(_HONORIFIC.split("|"))
+_CALLED = frozenset([*_HONORIFIC.split("|"), *"社長 部長 次長 課長 係長 主任".split()])  # never of a place
 
 _WORD = r"(?:[A-Z]['’]|Mc|Mac)?[A-Z][a-z]+(?:-[A-Z][a-z]+)?"
 _FULL = rf"(?:{_WORD}|[A-Z]{{3,}})(?: +[A-Z]\.)?(?: +(?:{_WORD}|[A-Z]{{3,}})){{1,2}}"

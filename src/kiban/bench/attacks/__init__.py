@@ -14,6 +14,7 @@ from kiban.bench.attacks.stage import Stage
 from kiban.errors import SettingsError
 
 ATTACKS: dict[str, str] = {  # id: "module:function"
+    "B7": "secrets:secrets_in_examples",
     "B9": "releases:tainted_adapter",
     "D1": "parsers:bombs",
     "D2": "parsers:entities",
