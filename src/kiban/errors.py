@@ -13,6 +13,7 @@ KibanError
 │   └── TooManyGone              so much would be deleted that a person has to say so
 ├── DocumentError              one document, recorded as failed; the rest goes on
 │   ├── GoneMeanwhile            listed, but gone when it was to be fetched
+│   ├── Withheld                 listed, but not given out: infected, protected
 │   ├── UnsupportedFormat
 │   ├── BrokenFile
 │   ├── EncryptedFile
@@ -96,6 +97,10 @@ class DocumentError(KibanError):
 
 class GoneMeanwhile(DocumentError):
     """The document was listed, but was gone when it was to be fetched."""
+
+
+class Withheld(DocumentError):
+    """The source lists this document, but does not give it out."""
 
 
 class UnsupportedFormat(DocumentError):

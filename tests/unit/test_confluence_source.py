@@ -11,7 +11,7 @@ from kiban.backends.sources.confluence_client import ConfluenceAccount
 from kiban.backends.sources.confluence_storage import page_html
 from kiban.domain.access import NOBODY, Principal
 from kiban.domain.document import Listed
-from kiban.errors import GoneMeanwhile, OversizeFile, PartUnavailable, SourceRefused
+from kiban.errors import GoneMeanwhile, OversizeFile, PartUnavailable, SourceRefused, Withheld
 from kiban.testing.clouds.confluence import TOKEN, USER, ConfluenceServer, SpaceState, Thing
 
 LONG_AGO = time.time() - 86_400
@@ -216,3 +216,20 @@ def test_storage_format_becomes_plain_html_without_what_macros_include() -> None
     assert "役員報酬" not in page
     assert "<pre>if a &lt; b</pre>" in page
     assert "<p>A &amp; B</p>規程" in page
+
+
+def test_a_space_that_is_not_there_is_a_refusal_and_not_an_empty_place(
+    source: ConfluenceSource, confluence: ConfluenceServer
+) -> None:
+    del confluence.spaces["ENG"]
+    del confluence.things["4"]
+    with pytest.raises(SourceRefused):
+        listed(source)
+
+
+def test_an_attachment_that_is_not_given_out_fails_alone(
+    source: ConfluenceSource, confluence: ConfluenceServer, tmp_path: Path
+) -> None:
+    confluence.break_on["/download/"] = 403
+    with pytest.raises(Withheld):
+        source.fetch(listed(source)["att5"], tmp_path)

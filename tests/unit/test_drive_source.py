@@ -10,7 +10,7 @@ from kiban.backends.sources.drive_readers import DriveReaders
 from kiban.backends.sources.drive_tokens import DriveAccount
 from kiban.domain.access import NOBODY, Principal
 from kiban.domain.document import Listed
-from kiban.errors import GoneMeanwhile, OversizeFile, PartUnavailable, SourceRefused
+from kiban.errors import GoneMeanwhile, OversizeFile, PartUnavailable, SourceRefused, Withheld
 from kiban.testing.clouds.drive import DOCUMENT, FOLDER, DriveServer, granted
 
 STAFF, SUZUKI = granted("group", "staff@example.com", "organizer"), granted("user", "suzuki@example.com")
@@ -234,3 +234,18 @@ def test_groups_come_from_the_directory_where_it_may_be_asked(google: DriveServe
     memberships = open_source(google, directory=True).memberships()
     assert set(memberships) == {"sato@example.com"}  # suzuki is suspended
     assert "drive:group:staff@example.com" in memberships["sato@example.com"]
+
+
+def test_a_shared_drive_that_is_not_there_is_a_refusal(source: DriveSource, google: DriveServer) -> None:
+    google.break_on["/changes/startPageToken"] = 404
+    with pytest.raises(SourceRefused):
+        listed(source)
+
+
+def test_a_file_that_is_not_given_out_fails_alone(
+    source: DriveSource, google: DriveServer, tmp_path: Path
+) -> None:
+    found = listed(source)
+    google.withheld.add("leave")
+    with pytest.raises(Withheld):
+        source.fetch(found["leave"], tmp_path)

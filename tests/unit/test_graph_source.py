@@ -10,7 +10,7 @@ from kiban.backends.sources.graph_readers import GraphReaders
 from kiban.backends.sources.graph_tokens import GraphAccount
 from kiban.domain.access import NOBODY, Principal
 from kiban.domain.document import Listed
-from kiban.errors import GoneMeanwhile, OversizeFile, PartUnavailable, SourceRefused
+from kiban.errors import GoneMeanwhile, OversizeFile, PartUnavailable, SourceRefused, Withheld
 from kiban.testing.clouds.certificate import write_certificate
 from kiban.testing.clouds.graph import CLIENT, SECRET, TENANT, Drive, GraphServer, granted, link
 
@@ -249,3 +249,20 @@ def test_a_wrong_secret_is_refused_and_told_to_nobody(graph: GraphServer, certif
 def test_people_who_left_are_in_no_group(source: GraphSource, graph: GraphServer) -> None:
     graph.people["u-tanaka"]["accountEnabled"] = False
     assert set(source.memberships()) == {"sato@contoso.example", "suzuki@contoso.example"}
+
+
+def test_a_site_that_is_not_there_is_a_refusal(source: GraphSource, graph: GraphServer) -> None:
+    cursor = first_cursor(source)
+    graph.sites.clear()
+    with pytest.raises(SourceRefused):
+        listed(source)
+    with pytest.raises(SourceRefused):
+        source.listing(cursor)
+
+
+def test_a_file_that_is_not_given_out_fails_alone(
+    source: GraphSource, graph: GraphServer, tmp_path: Path
+) -> None:
+    graph.break_on["/leave/content"] = 403
+    with pytest.raises(Withheld):
+        source.fetch(listed(source)["leave"], tmp_path)

@@ -246,3 +246,11 @@ def test_what_is_no_export_is_refused(tmp_path: Path) -> None:
 )
 def test_mrkdwn_becomes_what_a_person_saw(mrkdwn: str, shown: str) -> None:
     assert mrkdwn_html(mrkdwn, {}, {"C1": "general"}) == shown
+
+
+def test_a_channel_lost_while_listing_is_not_an_empty_one(slack: SlackServer) -> None:
+    entries = iter(open_source(slack).listing().entries)
+    next(entries)
+    del slack.channels["G1"]
+    with pytest.raises(SourceRefused):
+        list(entries)

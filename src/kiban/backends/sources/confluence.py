@@ -19,6 +19,7 @@ from kiban.backends.sources.confluence_client import ConfluenceAccount, Confluen
 from kiban.backends.sources.confluence_readers import Content, Readers, Space
 from kiban.backends.sources.confluence_storage import page_html
 from kiban.backends.sources.fetching import write
+from kiban.backends.sources.patience import fetching, listing
 from kiban.domain.document import Listed, Listing, SourceFile
 from kiban.errors import GoneMeanwhile, SourceRefused
 
@@ -81,11 +82,11 @@ class ConfluenceSource:
                 labels = [label["name"] for label in content["metadata"]["labels"]["results"]]
                 page = page_html(title, content["space"]["name"], labels, content["body"]["storage"]["value"])
                 return write([page.encode()], listed, folder, f"{title}.html", self._max_bytes)
-            with client.download(content["_links"]["download"]) as pieces:
+            with fetching(), client.download(content["_links"]["download"]) as pieces:
                 return write(pieces, listed, folder, title, self._max_bytes)
 
     def memberships(self) -> Mapping[str, frozenset[str]]:
-        with self._client() as client:
+        with listing(), self._client() as client:
             groups: dict[str, set[str]] = {}  # id of a user -> ids of groups
             people: dict[str, str] = {}
             for group in client.pages("rest/api/group", limit=200):
@@ -97,7 +98,7 @@ class ConfluenceSource:
         return {people[user]: readers.memberships(user, frozenset(of)) for user, of in groups.items()}
 
     def _entries(self, cql: str) -> Iterator[Listed]:
-        with self._client() as client:
+        with listing(), self._client() as client:
             found = [
                 self._content(client, raw) for raw in _search(client, f"{cql} order by created", _LISTED)
             ]

@@ -20,6 +20,7 @@ from kiban.backends.sources.drive_readers import DriveReaders
 from kiban.backends.sources.drive_resolver import Resolver
 from kiban.backends.sources.drive_tokens import DriveAccount, DriveTokens
 from kiban.backends.sources.fetching import write
+from kiban.backends.sources.patience import listing
 from kiban.domain.document import Listed, Listing, SourceFile
 
 _GOOGLE = "application/vnd.google-apps."
@@ -84,7 +85,7 @@ class DriveSource:
             return write(pieces, listed, folder, file["name"] + suffix, self._max_bytes)
 
     def memberships(self) -> Mapping[str, frozenset[str]]:
-        with self._client() as client:
+        with listing(), self._client() as client:
             people, groups = self._directory(client)
             ours = {person: {self._readers.of_person(person)} for person in people}
             for group, members in groups.items():
@@ -108,7 +109,7 @@ class DriveSource:
         }
 
     def _everything(self, after: _Cursor) -> Iterator[Listed]:
-        with self._client() as client:
+        with listing(), self._client() as client:
             for drive in (*self._drives, *([""] if self._folders else [])):
                 after.tokens[drive] = client.now(drive)  # before listing: twice is better than never
             resolve = Resolver(client, self._readers)
@@ -136,7 +137,7 @@ class DriveSource:
         after = _Cursor(last.whole, last.settings)
         entries: dict[str, Listed] = {}
         gone: list[str] = []
-        with self._client() as client:
+        with listing(), self._client() as client:
             resolve = Resolver(client, self._readers)
             for drive, token in last.tokens.items():
                 changes, after.tokens[drive] = client.changes(token, drive)

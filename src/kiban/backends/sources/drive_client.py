@@ -15,7 +15,7 @@ from googleapiclient.http import MediaIoBaseDownload
 
 from kiban.backends.sources.drive_tokens import DIRECTORY, DRIVE, DriveTokens
 from kiban.backends.sources.patience import NO_ANSWER, Patience, Reply
-from kiban.errors import GoneMeanwhile, OversizeFile, PartUnavailable, SourceRefused, UnsupportedFormat
+from kiban.errors import GoneMeanwhile, OversizeFile, PartUnavailable, SourceRefused, Withheld
 
 _BUSY_REASONS = frozenset(("rateLimitExceeded", "userRateLimitExceeded", "dailyLimitExceeded"))
 _PIECE = 8 << 20  # bytes a request
@@ -159,7 +159,7 @@ def _downloaded(download: MediaIoBaseDownload) -> tuple[Any, bool]:
         if reason == "exportSizeLimitExceeded":
             raise OversizeFile("larger than Google exports") from error
         if error.resp.status == 403 and reason not in _BUSY_REASONS:
-            raise UnsupportedFormat(f"Drive does not let it be downloaded: {reason}") from error
+            raise Withheld(f"file {reason}") from error
         raise
     return status, done
 

@@ -18,6 +18,7 @@ from kiban.backends.sources.graph_client import GraphClient, ResyncRequired
 from kiban.backends.sources.graph_cursor import DriveState, GraphCursor
 from kiban.backends.sources.graph_readers import GraphReaders
 from kiban.backends.sources.graph_tokens import GraphAccount, GraphTokens
+from kiban.backends.sources.patience import fetching, listing
 from kiban.domain.access import NOBODY, Audience
 from kiban.domain.document import Listed, Listing, SourceFile
 from kiban.errors import PartUnavailable
@@ -80,11 +81,11 @@ class GraphSource:
         path = f"/drives/{drive}/items/{item}"
         with self._client() as client:
             name = client.json(f"{path}?$select=id,name")["name"]
-            with client.download(f"{path}/content") as pieces:
+            with fetching(), client.download(f"{path}/content") as pieces:
                 return write(pieces, listed, folder, name, self._max_bytes)
 
     def memberships(self) -> Mapping[str, frozenset[str]]:
-        with self._client() as client:
+        with listing(), self._client() as client:
             users = {user["id"]: user for user in client.values(_USERS) if user.get("accountEnabled", True)}
             ours = {id: self._readers.of_user(user) for id, user in users.items()}
             groups = self._groups or tuple(
@@ -111,7 +112,7 @@ class GraphSource:
 
     def _everything(self, after: GraphCursor, begin: Mapping[str, str]) -> Iterator[Listed]:
         """Yield all files, and remember in `after` what has been seen."""
-        with self._client() as client:
+        with listing(), self._client() as client:
             for drive in self._drives(client):
                 state = after.drives[drive] = DriveState()
                 try:
@@ -125,7 +126,7 @@ class GraphSource:
         after = GraphCursor(last.whole, last.settings)
         entries: dict[str, Listed] = {}
         gone: list[str] = []
-        with self._client() as client:
+        with listing(), self._client() as client:
             drives = self._drives(client)
             if not set(last.drives) <= set(drives):
                 raise _Expired({})

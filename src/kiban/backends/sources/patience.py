@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
-from kiban.errors import GoneMeanwhile, PartUnavailable, SourceRefused
+from kiban.errors import GoneMeanwhile, PartUnavailable, SourceRefused, Withheld
 
 NO_ANSWER = 0
 BUSY = frozenset((NO_ANSWER, 408, 429, 500, 502, 503, 504))
@@ -65,6 +66,25 @@ class Patience:
                     raise PartUnavailable(_told(what, reply)) from error
             left -= pause
             self._sleep(pause)
+
+
+@contextmanager
+def listing() -> Iterator[None]:
+    """While a source is listed, what is not there (a space, a site, a drive) is no lost document but a
+    refusal: nothing may look deleted for it."""
+    try:
+        yield
+    except GoneMeanwhile as error:
+        raise SourceRefused(error.detail) from error
+
+
+@contextmanager
+def fetching() -> Iterator[None]:
+    """While a document is fetched from a service that lets us in, a refusal is of this document alone."""
+    try:
+        yield
+    except SourceRefused as error:
+        raise Withheld(error.detail) from error
 
 
 def _refusal(what: str, reply: Reply) -> SourceRefused | GoneMeanwhile:

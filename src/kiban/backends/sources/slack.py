@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
 
 from kiban.backends.sources.fetching import write
+from kiban.backends.sources.patience import listing
 from kiban.backends.sources.slack_client import SlackClient
 from kiban.backends.sources.slack_days import Message, bounds, by_day, day_html, messages_of, tag, time_of
 from kiban.backends.sources.slack_readers import Conversation, Person, memberships
@@ -95,7 +96,8 @@ class SlackSource:
     def memberships(self) -> Mapping[str, frozenset[str]]:
         self._people = {}
         people = self._known_people().values()
-        members = {one.id: frozenset(self._client.members(one.id)) for one in self._conversations()}
+        with listing():
+            members = {one.id: frozenset(self._client.members(one.id)) for one in self._conversations()}
         return memberships(self.name, people, members)
 
     def _settings(self) -> str:
@@ -116,9 +118,10 @@ class SlackSource:
         recent = today - timedelta(days=_RECENT - 1)
         for id, conversation in seen.items():
             begin, _ = bounds(begins[id], self._zone)
-            said = messages_of(self._client.history(id, begin))
+            with listing():
+                days = by_day(messages_of(self._client.history(id, begin)), self._zone)
             audience = conversation.audience(self.name)
-            for day, messages in by_day(said, self._zone).items():
+            for day, messages in days.items():
                 if day >= recent:
                     messages = [self._with_replies(id, message) for message in messages]
                 url = f"{address.rstrip('/')}/archives/{id}/p{messages[0].ts.replace('.', '')}"
@@ -128,7 +131,10 @@ class SlackSource:
     def _with_replies(self, channel: str, message: Message) -> Message:
         if not message.has_replies:
             return message
-        thread = messages_of(self._client.replies(channel, message.ts))
+        try:
+            thread = messages_of(self._client.replies(channel, message.ts))
+        except GoneMeanwhile:  # deleted since
+            return message
         return replace(message, replies=tuple(reply for reply in thread if reply.is_reply))
 
     def _known_people(self) -> dict[str, Person]:

@@ -48,6 +48,7 @@ class DriveServer(CloudServer):
         self.files: dict[str, File] = {}
         self.drives: dict[str, list[dict[str, Any]]] = {}  # id -> permissions of its members
         self.log: list[tuple[str, str]] = []  # (id of the drive or "", id of the file)
+        self.withheld: set[str] = set()  # files that may be listed but not downloaded
         self.forgotten = 0  # changes before are no longer known
         self.groups: dict[str, list[str]] = {}
         self.people: dict[str, bool] = {}  # address -> suspended
@@ -126,6 +127,8 @@ class DriveServer(CloudServer):
             return _error(404, "notFound", f"File not found: {id}.")
         if request.query.get("alt") != "media":
             return Response(body=self._shown(self.files[id]))
+        if id in self.withheld:
+            return _error(403, "cannotDownloadFile", "This file cannot be downloaded by the user.")
         content, asked = (
             self.files[id].content,
             re.fullmatch(r"bytes=(\d+)-(\d+)", request.headers.get("range", "")),
