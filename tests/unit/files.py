@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Sequence
+from email.message import EmailMessage
 from io import BytesIO
 from pathlib import Path
 
@@ -200,3 +201,22 @@ def spanning_pdf() -> bytes:
     canvas.showPage()
     canvas.save()
     return made.getvalue()
+
+
+def latin_pdf(lines: Sequence[str]) -> bytes:
+    made = BytesIO()
+    canvas = Canvas(made, pagesize=pagesizes.A4)
+    canvas.setFont("Helvetica", 14)
+    for down, line in enumerate(lines):
+        canvas.drawString(70, 780 - 30 * down, line)
+    canvas.save()
+    return made.getvalue()
+
+
+def mail_with(name: str, content: bytes) -> bytes:
+    """Return a message with one attachment."""
+    message = EmailMessage()
+    message["Subject"] = "点検"
+    message.set_content("本文。")
+    message.add_attachment(content, maintype="application", subtype="octet-stream", filename=name)
+    return message.as_bytes()

@@ -21,6 +21,11 @@ def misbehave(name: str, content: bytes, pictures: int) -> ParsedDocument:
     return ParsedDocument(name, (Section(text, Place(page=1)),))
 
 
+def crash(name: str, content: bytes, pictures: int) -> ParsedDocument:
+    """Die of whatever is read."""
+    os.abort()
+
+
 def _nothing(_: str) -> str:
     return "読めた。"
 

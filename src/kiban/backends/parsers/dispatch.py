@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import PurePosixPath
 
 from kiban.backends.parsers.archive import archive_format
@@ -23,7 +22,7 @@ from kiban.backends.parsers.slides import read_slides
 from kiban.backends.parsers.structured import read_json, read_json_lines
 from kiban.backends.parsers.word import read_word
 from kiban.backends.parsers.zipped import read_zip
-from kiban.domain.document import ParsedDocument, Place, Section
+from kiban.domain.document import ParsedDocument, Section
 from kiban.errors import BrokenFile, DocumentError, EmptyFile, EncryptedFile, HostileFile, UnsupportedFormat
 
 Reader = Callable[[bytes, str], ParsedDocument]  # content, file name without its ending
@@ -72,12 +71,7 @@ def parse(uri: str, content: bytes, pictures: int = 0) -> ParsedDocument:
 
     Raises a DocumentError for what cannot be read.
     """
-    document = _speakable(_read(uri, content, Reading(_read, pictures)))
-    if not pictures or not document.unread:
-        return document
-    pages = "、".join(str(place.page) if place.page else place.anchor for place in document.unread)
-    notice = f"文字認識の上限を超えたため、読まれていない画像のページ: {pages}"
-    return replace(document, sections=(*document.sections, Section(notice, Place(heading="未読の画像"))))
+    return _speakable(_read(uri, content, Reading(_read, pictures)))
 
 
 def _read(name: str, content: bytes, reading: Reading) -> ParsedDocument:

@@ -13,11 +13,12 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from kiban.backends.parsers.worker_process import Limits, WorkerProcess
-from kiban.domain.document import ParsedDocument, SourceFile
+from kiban.domain.document import ParsedDocument, Place, Section, SourceFile
 from kiban.errors import BrokenFile, EmptyFile, GoneMeanwhile, HostileFile, OversizeFile
 
 DISPATCH = "kiban.backends.parsers.dispatch:parse"
 USUAL = Limits()
+NOTICE = "文字認識の上限を超えたため、または文字認識が無効なため、読まれていない画像のページ"
 _CPU_A_PICTURE, _WALL_A_PICTURE = 60.0, 120.0  # seconds
 _MEMORY_FOR_PICTURES = 4 * 2**30  # bytes of address space
 
@@ -42,9 +43,7 @@ class JailedParser:
                 document = self._recognised(self._recogniser, name, descriptor, document)
         finally:
             os.close(descriptor)
-        if not document.sections:
-            raise EmptyFile(f"{len(document.unread)} pictures without text, and OCR is off")
-        return document
+        return _noticed(document)
 
     def lines_of_defence(self) -> tuple[str, ...]:
         """Return what confines a worker on this machine. Raises PartRefused."""
@@ -81,6 +80,17 @@ class JailedParser:
             if not document.sections:
                 raise
             return document
+
+
+def _noticed(document: ParsedDocument) -> ParsedDocument:
+    """Return the document with a word on the pictures that nobody has read. Raises EmptyFile if it is all."""
+    if not document.unread:
+        return document
+    pages = "、".join(f"p. {place.page}" if place.page else place.anchor for place in document.unread)
+    if not document.sections:
+        raise EmptyFile(f"pictures of text, and OCR is off or did not get to them: {pages}"[:300])
+    notice = Section(f"{NOTICE}: {pages}", Place(heading="未読の画像"))
+    return replace(document, sections=(*document.sections, notice))
 
 
 def _opened(file: SourceFile) -> int:
