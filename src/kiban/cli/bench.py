@@ -17,10 +17,12 @@ from rich.table import Table
 from kiban.cli.attacks import attacks
 from kiban.cli.output import Json, bars
 from kiban.cli.parsing import parse
+from kiban.cli.scale import scale
 
 bench = typer.Typer(help="Measure.", invoke_without_command=True)
 bench.command()(attacks)
 bench.command()(parse)
+bench.command()(scale)
 
 
 @bench.callback()

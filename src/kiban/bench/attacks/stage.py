@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import tempfile
 from contextlib import ExitStack
 from functools import cached_property
@@ -11,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from kiban.backends.embedded_postgres import EmbeddedPostgres
+from kiban.bench.throwaway import throwaway_postgres
 from kiban.ports import Embedder, Tokenizer
 from kiban.testing import HashEmbedder
 from kiban.wiring.furniture import Furniture
@@ -40,10 +40,7 @@ class Stage:
     @cached_property
     def postgres(self) -> EmbeddedPostgres:
         """Give a running server with empty databases."""
-        server = EmbeddedPostgres(self.folder / "postgres", _free_port(), durable=False)
-        self._closing.callback(server.wipe)
-        server.start()
-        return server
+        return self._closing.enter_context(throwaway_postgres())
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -61,9 +58,3 @@ class Stage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closing.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
