@@ -29,6 +29,7 @@ from kiban.settings import ROOT
 READERS = {"one": "1 %", "ten": "10 %", "half": "50 %", "all": "100 %"}  # of the chunks
 DOCUMENT, BATCH = 20, 64  # chunks a document, documents a transaction
 TOP = 10
+Way = Callable[[int], list[int]]  # from a question's number to chunk ids
 
 PLAIN = """
 select chunk_id from kiban.embedding where generation_id = {generation}
@@ -128,17 +129,13 @@ class _Asking:
 
     def ours(self, progress: Progress) -> Iterator[Cell]:
         for done, (who, topic, asked) in enumerate(self._situations(), start=1):
-            near = partial(self._search.nearest, who, generation=self._generation, limit=TOP)
             for number in asked:
-                found = near(self._vector(number), exact=True)
-                self._truth[who.subject, number] = [passage.chunk_id for passage in found]
-            ways: dict[str, Callable[[int], Sequence[int]]] = {
-                "exact": lambda n, near=near: _ids(near(self._vector(n), exact=True)),
-                "graphs": lambda n, near=near: _ids(near(self._vector(n), exact=False)),
-                "exact, no row security": lambda n, who=who: self._without_security(who, n),
-                "lexical": lambda n, who=who: _ids(
-                    self._search.matching(who, self._material.question_terms[n], 100)
-                ),
+                self._truth[who.subject, number] = self._near(who, True, number)
+            ways: dict[str, Way] = {
+                "exact": partial(self._near, who, True),
+                "graphs": partial(self._near, who, False),
+                "exact, no row security": partial(self._without_security, who),
+                "lexical": partial(self._lexical, who),
             }
             yield from self._cells(who, topic, asked, ways)
             progress(done, 2 * len(READERS), "ours")
@@ -146,7 +143,7 @@ class _Asking:
     def default(self, progress: Progress) -> Iterator[Cell]:
         """One graph through all zones, filtered afterwards by row-level security."""
         for done, (who, topic, asked) in enumerate(self._situations(), start=1):
-            ways = {
+            ways: dict[str, Way] = {
                 "default pgvector": partial(self._plain, who, "off"),
                 "default pgvector, iterative": partial(self._plain, who, "relaxed_order"),
             }
@@ -163,12 +160,10 @@ class _Asking:
                 if asked:
                     yield Principal(group, frozenset({group})), name, asked[: self._count]
 
-    def _cells(
-        self, who: Principal, topic: str, asked: list[int], ways: dict[str, Callable[[int], Sequence[int]]]
-    ) -> Iterator[Cell]:
+    def _cells(self, who: Principal, topic: str, asked: list[int], ways: dict[str, Way]) -> Iterator[Cell]:
         """Ask each question in every way before the next, so that all meet the same machine."""
         took: dict[str, list[float]] = {way: [] for way in ways}
-        found: dict[str, list[Sequence[int]]] = {way: [] for way in ways}
+        found: dict[str, list[list[int]]] = {way: [] for way in ways}
         for number in asked:
             for way, ask in ways.items():
                 began = time.perf_counter()
@@ -191,6 +186,14 @@ class _Asking:
                 round(statistics.fmean(min(len(ids), TOP) for ids in found[way]), 2),
                 len(asked),
             )
+
+    def _near(self, who: Principal, exact: bool, number: int) -> list[int]:
+        passages = self._search.nearest(who, self._vector(number), self._generation, TOP, exact=exact)
+        return [passage.chunk_id for passage in passages]
+
+    def _lexical(self, who: Principal, number: int) -> list[int]:
+        passages = self._search.matching(who, self._material.question_terms[number], 100)
+        return [passage.chunk_id for passage in passages]
 
     def _plain(self, who: Principal, iterative: str, number: int) -> list[int]:
         vector = self._vector(number)
@@ -252,7 +255,7 @@ def _document(number: int, zone: int, chunks: Sequence[Made]) -> Arrival:
 
 
 def _put(library: PostgresLibrary, generation: int, stored: Sequence[tuple[Arrival, list[Made]]]) -> None:
-    vectors = [made.vector for _, chunks in stored for made in chunks]
+    vectors: list[Vector] = [made.vector.tolist() for _, chunks in stored for made in chunks]
     library.put("bench", [arrival for arrival, _ in stored], {generation: vectors})
 
 
@@ -270,10 +273,6 @@ def _sizes(admin: psycopg.Connection[Any]) -> dict[str, float]:
         " and pg_total_relation_size(oid) > 1048576 order by 2 desc"
     )
     return {name: round(float(size), 1) for name, size in found}
-
-
-def _ids(passages: Sequence[Any]) -> list[int]:
-    return [passage.chunk_id for passage in passages]
 
 
 def _timed(work: Callable[[], object]) -> float:

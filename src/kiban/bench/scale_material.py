@@ -97,7 +97,7 @@ def make(material: Material, chunks: int, seed: int = 7) -> Iterator[Made]:
         own = owned(zone) if chance.random() < OWN else range(TOPICS)
         topic = int(own[int(chance.integers(len(own)))])
         one, other = chance.choice(by_topic[topic], 2)
-        noise = chance.normal(size=dimensions).astype(np.float32)
+        noise = chance.standard_normal(dimensions, dtype=np.float32)
         vector = material.vectors[one] + NOISE * noise / np.linalg.norm(noise)
         halves = [_half(material.terms[passage], chance) for passage in (one, other)]
         unique = hashlib.sha256(str(number).encode()).hexdigest()[:10]

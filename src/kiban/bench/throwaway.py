@@ -33,7 +33,7 @@ def memory_mb(server: EmbeddedPostgres) -> float:
     """Return what a server's processes hold, each shared page counted once (PSS)."""
     (pid, *_) = (server.data / "postmaster.pid").read_text().split()
     processes = [psutil.Process(int(pid)), *psutil.Process(int(pid)).children(recursive=True)]
-    return sum(process.memory_full_info().pss for process in processes) / (1 << 20)
+    return float(sum(process.memory_full_info().pss for process in processes)) / (1 << 20)
 
 
 def load() -> float:

@@ -23,7 +23,7 @@ BROWSE = f"with hit as (select id as chunk_id, 0 as score from kiban.chunk) {row
 # "+ 0" keeps the planner from a graph: whatever is not searched through one is compared whole.
 EXACT = """
 (select chunk_id, 1 - (vector <=> %(vector)s) as score from kiban.embedding
-where generation_id = %(generation)s and zone_id <> all(%(graphs)s::integer[]) and {in_scope}
+where generation_id = %(generation)s and zone_id = any(%(zones)s::integer[]) and {in_scope}
 order by (vector <=> %(vector)s) + 0, chunk_id limit %(limit)s)
 """
 
@@ -38,7 +38,11 @@ with hit as materialized (
     select chunk_id, score from ({{lanes}}) as lane order by score desc, chunk_id limit %(limit)s
 ) {rows.PASSAGES} order by hit.score desc, chunk.id
 """
-GRAPHS = "select zone_id from kiban.graph where generation_id = %s order by zone_id"  # that may be seen
+# That may be seen, and which of them have a graph.
+ZONES = """
+select id, exists (select from kiban.graph where generation_id = %s and zone_id = id) from kiban.zone
+order by id
+"""
 GRAPH_SETTINGS = """
 select set_config('hnsw.iterative_scan', 'strict_order', true), set_config('hnsw.ef_search', %s, true),
        set_config('enable_sort', 'off', true)
@@ -101,7 +105,8 @@ class PostgresSearch:
     ) -> list[Passage]:
         """Unless `exact`, large zones are searched through their graphs, and the others exactly."""
         with self._postgres.reading(_groups(who)) as tx:
-            graphs = [] if exact else [zone for (zone,) in tx.execute(GRAPHS, [generation])]
+            zones = tx.execute(ZONES, [generation]).fetchall()
+            graphs = [] if exact else [zone for zone, has_graph in zones if has_graph]
             shape = {
                 "generation": generation,
                 "dimensions": len(vector),
@@ -110,13 +115,14 @@ class PostgresSearch:
             lanes = [EXACT.format(**shape), *(GRAPH.format(zone=zone, **shape) for zone in graphs)]
             if graphs:
                 tx.execute(GRAPH_SETTINGS, [str(max(EF_SEARCH, limit))])
+            compared = [zone for zone, _ in zones if zone not in graphs]
             found = tx.execute(
                 NEAREST.format(lanes="union all".join(lanes)).encode(),
                 {
                     "vector": half(vector),
                     "generation": generation,
                     "limit": limit,
-                    "graphs": graphs,
+                    "zones": compared,
                     **scoping.parameters(scope),
                 },
             )

@@ -14,6 +14,13 @@ from kiban.bench.attacks.stage import Stage
 from kiban.errors import SettingsError
 
 ATTACKS: dict[str, str] = {  # id: "module:function"
+    "A1": "access:cross_group",
+    "A2": "access:interference",
+    "A3": "access:probing",
+    "A4": "access_roles:leaking_predicate",
+    "A5": "access_roles:role_posture",
+    "A6": "access_roles:stale_identity",
+    "A9": "access_roles:side_text",
     "B7": "secrets:secrets_in_examples",
     "B9": "releases:tainted_adapter",
     "D1": "parsers:bombs",

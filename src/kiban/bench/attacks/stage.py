@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar, cast
 
 from kiban.backends.embedded_postgres import EmbeddedPostgres
 from kiban.bench.throwaway import throwaway_postgres
 from kiban.ports import Embedder, Tokenizer
 from kiban.testing import HashEmbedder
 from kiban.wiring.furniture import Furniture
+
+T = TypeVar("T")
 
 
 class Stage:
@@ -28,6 +31,17 @@ class Stage:
         self.scale = scale
         self._hashed = hashed
         self._closing = ExitStack()
+        self._built: dict[Callable[[Stage], object], object] = {}
+
+    def once(self, build: Callable[[Stage], T]) -> T:
+        """Return what `build` makes of this stage, made when it is first asked for."""
+        if build not in self._built:
+            self._built[build] = build(self)
+        return cast("T", self._built[build])
+
+    def at_end(self, close: Callable[[], object]) -> None:
+        """Call this when the stage is taken down."""
+        self._closing.callback(close)
 
     def size(self, full: int, least: int = 1) -> int:
         """Return what `full` is at this scale."""
