@@ -238,7 +238,7 @@ def _fill(
             _put(library, generation, waiting)
             waiting = []
             progress(stored * DOCUMENT, chunks, "chunks")
-    left = [(_document(-zone, zone, of_zone), of_zone) for zone, of_zone in by_zone.items()]
+    left = [(_document(stored + zone, zone, of_zone), of_zone) for zone, of_zone in by_zone.items()]
     _put(library, generation, waiting + left)
 
 
@@ -269,10 +269,9 @@ def _wide_graph(admin: psycopg.Connection[Any], generation: int, dimensions: int
 def _sizes(admin: psycopg.Connection[Any]) -> dict[str, float]:
     found = admin.execute(
         "select relname, pg_total_relation_size(oid) / 1048576.0 from pg_class"
-        " where relnamespace = 'kiban'::regnamespace and relkind = 'r'"
-        " and pg_total_relation_size(oid) > 1048576 order by 2 desc"
+        " where relnamespace = 'kiban'::regnamespace and relkind = 'r' order by 2 desc"
     )
-    return {name: round(float(size), 1) for name, size in found}
+    return {name: round(float(size), 2) for name, size in found}
 
 
 def _timed(work: Callable[[], object]) -> float:

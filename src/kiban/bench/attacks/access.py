@@ -28,8 +28,9 @@ def cross_group(stage: Stage) -> Figure:
     """A1: every person asks for every planted fact, in every lane."""
     staged = company(stage)
     leaks = trials = own = found = 0
+    facts = staged.facts[:: max(1, len(staged.facts) // stage.size(len(staged.facts), 24))]
     for who in staged.people:
-        for fact in staged.facts:
+        for fact in facts:
             for lane in LANES:
                 passages = staged.ask(lane, who, fact.question)
                 leaks += staged.forbidden(who, passages)
