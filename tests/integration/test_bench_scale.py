@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from kiban.backends.embedded_postgres import EmbeddedPostgres
 from kiban.backends.postgres.connect import Postgres
-from kiban.bench.scale import measure
+from kiban.bench import scale
 from kiban.bench.scale_material import TOPICS, Material
 
 
 def test_every_way_is_measured_on_the_same_chunks(
-    postgres_server: EmbeddedPostgres, postgres: Postgres
+    postgres_server: EmbeddedPostgres, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(scale, "MEASURED", 300)  # the other half is stored the fast way
     chance = np.random.default_rng(1)
     vectors = chance.standard_normal((TOPICS * 3, 16), dtype=np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     topics = np.arange(TOPICS * 3) % TOPICS
     terms = [[f"term{n % 7}", f"topic{n % TOPICS}", f"term{n % 11}", "common"] for n in range(TOPICS * 3)]
     material = Material(terms, vectors, topics, terms, vectors, topics)
-    figures = measure(
+    figures = scale.measure(
         postgres_server,
         material,
         600,
