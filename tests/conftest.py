@@ -15,7 +15,8 @@ from kiban.backends.postgres.schema import migrate
 
 LEARNING = ("decision", "feedback", "ledger", "release", "lineage", "curriculum")
 TABLES = (*LEARNING, "embedding", "posting", "sensitive", "chunk", "document")
-COUNTED = ("graph", "zone_tally", "term_tally", "generation", "membership", "source", "tombstone", "zone")
+TALLIES = ("graph", "zone_tally", "term_tally", "change_tally")
+COUNTED = (*TALLIES, "generation", "membership", "source", "tombstone", "zone")
 EMPTY = f"truncate {', '.join(f'kiban.{table}' for table in (*TABLES, *COUNTED))}"
 
 

@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     mlflow_port: int = Field(8703, ge=1, le=65535, description="Embedded MLflow server")
     vllm_port: int = Field(8704, ge=1, le=65535, description="Embedded vLLM server")
     postgres_dsn: str | None = Field(None, description="An existing Postgres >= 16 with pgvector >= 0.8.2")
+    postgres_replica_dsn: str | None = Field(
+        None, description="A streaming replica of it, asked while it has heard of every change of readers"
+    )
     prefect_api_url: str | None = Field(None, description="An existing Prefect 3 server, ending in /api")
     mlflow_tracking_uri: str | None = Field(None, description="An existing MLflow 3 server")
     vllm_urls: tuple[str, ...] = Field((), description="Existing vLLM servers, e.g. http://gpu1:8000")

@@ -57,9 +57,20 @@ class EmbeddedPostgres:
                 self._initialise()
             self._clear_after_crash()
             self._refuse_taken_port()
-            options = " ".join(f"-c {name}={value}" for name, value in self._options().items())
-            self._pg_ctl("start", "-l", str(self.log), "-o", options)
+            self._pg_ctl("start", "-l", str(self.log), "-o", self._settings())
         self._create_databases()
+
+    def follow(self, primary: EmbeddedPostgres) -> None:
+        """Start as a read replica of another server on this machine; do nothing if this one runs."""
+        if self.running:
+            return
+        self.home.mkdir(parents=True, exist_ok=True)
+        if not (self.home / "secrets.json").exists():
+            shutil.copy2(primary.home / "secrets.json", self.home / "secrets.json")
+        self._settle()
+        if not (self.data / "PG_VERSION").exists():
+            self._copy_of(primary)
+        self._pg_ctl("start", "-l", str(self.log), "-o", self._settings())
 
     def stop(self) -> None:
         """Stop the server, ending open sessions; do nothing if it does not run."""
@@ -198,6 +209,23 @@ class EmbeddedPostgres:
         if done.returncode:
             raise PartRefused(f"initdb failed: {done.stderr.strip()}", mend=f"free space in {self.lodging}")
         fresh.rename(self.data)
+
+    def _copy_of(self, primary: EmbeddedPostgres) -> None:
+        self.data.mkdir(mode=0o700)
+        self.log.touch()
+        self._give(self.data)
+        self._give(self.log)
+        done = self._run(
+            "pg_basebackup", "-D", str(self.data), "-R", "-X", "stream", "-c", "fast",
+            "-h", primary.host, "-p", str(primary.port), "-U", SUPERUSER,
+            password=primary.passwords[SUPERUSER],
+        )  # fmt: skip
+        if done.returncode:
+            shutil.rmtree(self.data, ignore_errors=True)
+            raise PartUnavailable(f"Postgres could not be copied: {done.stderr.strip()}")
+
+    def _settings(self) -> str:
+        return " ".join(f"-c {name}={value}" for name, value in self._options().items())
 
     def _clear_after_crash(self) -> None:
         """Wait for what a killed server left running, and free the lock if its number is another's now.

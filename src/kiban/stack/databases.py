@@ -34,6 +34,7 @@ class Roles:
     writer: str
     reader: str
     passwords: dict[str, str]
+    replica: str = ""  # to answer from; "" when there is none
 
 
 def roles(settings: Settings) -> Roles:
@@ -44,7 +45,8 @@ def roles(settings: Settings) -> Roles:
         server = embedded(settings)
         admin, passwords = server.dsn("postgres"), server.passwords
     writer, reader = (dsn_as(admin, role, passwords[role]) for role in (WRITER, READER))
-    return Roles(admin, writer, reader, passwords)
+    there = settings.postgres_replica_dsn
+    return Roles(admin, writer, reader, passwords, dsn_as(there, READER, passwords[READER]) if there else "")
 
 
 def _passwords(path: Path) -> dict[str, str]:

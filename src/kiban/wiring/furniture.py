@@ -79,7 +79,8 @@ class Furniture:
 
     @cached_property
     def postgres(self) -> Postgres:
-        return Postgres(self.roles.writer, self.roles.reader, admin_dsn=self.roles.admin)
+        roles = self.roles
+        return Postgres(roles.writer, roles.reader, admin_dsn=roles.admin, replica_dsn=roles.replica)
 
     @cached_property
     def library(self) -> PostgresLibrary:

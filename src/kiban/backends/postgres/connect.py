@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import psycopg
 from pgvector.psycopg import register_vector
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from kiban.backends.postgres.replica import Replica, changes_of
 from kiban.errors import PartUnavailable
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -26,16 +27,26 @@ select set_config('kiban.groups', %(groups)s::text[]::text, true),
 
 
 class Postgres:
-    """Connections to one database. Every method raises PartUnavailable when it does not answer."""
+    """Connections to one database. Every method raises PartUnavailable when it does not answer.
+
+    With a replica, what it has not yet heard of is read from the primary; see replica.py.
+    """
 
     def __init__(
-        self, writer_dsn: str, reader_dsn: str, *, admin_dsn: str = "", connections: int = 8
+        self,
+        writer_dsn: str,
+        reader_dsn: str,
+        *,
+        admin_dsn: str = "",
+        replica_dsn: str = "",
+        connections: int = 8,
     ) -> None:
         self.admin_dsn = admin_dsn  # for who may build indexes
         address = psycopg.conninfo.conninfo_to_dict(reader_dsn)
         self._where = f"{address.get('host')}:{address.get('port', 5432)}"
         self._writers = _pool(writer_dsn, connections, read_only=False)
         self._readers = _pool(reader_dsn, connections, read_only=True)
+        self._replica = Replica(_pool(replica_dsn, connections, read_only=True)) if replica_dsn else None
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -47,13 +58,21 @@ class Postgres:
     def reading(self, groups: Iterable[str]) -> Iterator[Connection]:
         """Give a read-only transaction as kiban_reader that sees what any of these groups may read, all of it
         as of one moment."""
-        with _naming_the_part(self._where), self._readers.connection() as connection:
-            connection.execute(READ_FOR, {"groups": sorted(groups)})
+        asked = {"groups": sorted(groups)}
+        with _naming_the_part(self._where), ExitStack() as stack:
+            connection = None
+            if self._replica is not None:
+                connection = self._replica.up_to_date(stack, changes_of(self._readers))
+            if connection is None:
+                connection = stack.enter_context(self._readers.connection())
+            connection.execute(READ_FOR, asked)
             yield connection
 
     def close(self) -> None:
         self._writers.close()
         self._readers.close()
+        if self._replica is not None:
+            self._replica.close()
 
 
 def _pool(dsn: str, connections: int, *, read_only: bool) -> ConnectionPool[Connection]:

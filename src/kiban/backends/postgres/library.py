@@ -186,9 +186,13 @@ class PostgresLibrary:
 
         Done after storing much. Reading and storing go on meanwhile. Returns the graphs that were built.
         """
+        self.tend_tallies()
+        return graphs.tend(self._postgres.admin_dsn, zone_chunks)
+
+    def tend_tallies(self) -> None:
+        """Add up the differences that storing has left."""
         with self._postgres.writing() as tx:
             tx.execute("select kiban.settle_tallies()")
-        return graphs.tend(self._postgres.admin_dsn, zone_chunks)
 
     def drop_generation(self, generation: int) -> None:
         """Remove a generation and its vectors; Postgres refuses if a release was made with it."""

@@ -13,7 +13,7 @@ from kiban.errors import UnsafeRole
 GUARDED = ["zone", "document", "chunk", "posting", "embedding", "zone_tally", "term_tally", "graph"]
 GUARDED += ["sensitive"]
 GUARDED += ["feedback", "decision"]  # by way of the document they are about
-READABLE = [*GUARDED, "generation", "membership", "release", "ledger"]
+READABLE = [*GUARDED, "generation", "membership", "release", "ledger", "change_tally"]
 
 # Each query returns a sentence per fault, and no row when all is well.
 INSPECTIONS = (

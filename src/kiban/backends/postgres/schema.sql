@@ -195,6 +195,22 @@ begin
     end loop;
 end $$;
 
+-- How often it has changed who may read what, or what is in force: a replica that has not heard of all
+-- changes is not asked (replica.py). Only its sum means anything.
+create table if not exists kiban.change_tally (changes bigint not null);
+
+create or replace function kiban.tally_change() returns trigger language plpgsql as $$
+begin
+    insert into kiban.change_tally (changes) values (1);
+    return null;
+end $$;
+create or replace trigger document_change after delete or update of zone_id on kiban.document
+    for each statement execute function kiban.tally_change();
+create or replace trigger chunk_change after delete on kiban.chunk
+    for each statement execute function kiban.tally_change();
+create or replace trigger membership_change after insert or update or delete on kiban.membership
+    for each statement execute function kiban.tally_change();
+
 -- One embedder + chunking + tokeniser is one generation of the index. A new one is built beside the old.
 create table if not exists kiban.generation (
     id integer generated always as identity primary key,
@@ -302,6 +318,8 @@ create or replace function kiban.refuse_change() returns trigger language plpgsq
 begin
     raise exception 'the ledger is append-only';
 end $$;
+create or replace trigger ledger_change after insert on kiban.ledger
+    for each statement execute function kiban.tally_change();
 create or replace trigger ledger_is_append_only
     before update or delete or truncate on kiban.ledger
     for each statement execute function kiban.refuse_change();
@@ -401,6 +419,8 @@ end $$;
 -- Adds the differences up. Two at once do not count anything twice: the second finds the rows gone.
 create or replace function kiban.settle_tallies() returns void
 language sql security definer set search_path from current as $$
+    with taken as (delete from kiban.change_tally returning changes)
+    insert into kiban.change_tally select sum(changes) from taken having count(*) > 0;
     with taken as (delete from kiban.zone_tally returning zone_id, chunks, length)
     insert into kiban.zone_tally select zone_id, sum(chunks), sum(length) from taken
     group by zone_id having sum(chunks) <> 0;
@@ -426,7 +446,7 @@ grant usage on schema kiban to kiban_writer, kiban_reader;
 grant select, insert, update, delete on kiban.zone, kiban.membership, kiban.source, kiban.tombstone, kiban.document,
     kiban.chunk, kiban.posting, kiban.embedding, kiban.curriculum, kiban.lineage to kiban_writer;
 grant select, insert, update, delete on kiban.sensitive to kiban_writer;
-grant select, insert on kiban.zone_tally, kiban.term_tally to kiban_writer;
+grant select, insert on kiban.zone_tally, kiban.term_tally, kiban.change_tally to kiban_writer;
 grant select on kiban.graph to kiban_writer;
 grant select, insert on kiban.release, kiban.ledger, kiban.feedback to kiban_writer;
 grant select, insert, update on kiban.decision to kiban_writer;
@@ -435,5 +455,5 @@ grant select on kiban.generation, kiban.tainted_curriculum to kiban_writer;
 grant usage on sequence kiban.chunk_id_seq to kiban_writer;
 grant select on kiban.zone, kiban.document, kiban.chunk, kiban.posting, kiban.embedding,
     kiban.generation, kiban.membership, kiban.release, kiban.ledger, kiban.zone_tally, kiban.term_tally,
-    kiban.graph, kiban.sensitive to kiban_reader;
+    kiban.change_tally, kiban.graph, kiban.sensitive to kiban_reader;
 grant select (curriculum_sha256) on kiban.tainted_curriculum to kiban_reader;  -- not which documents
