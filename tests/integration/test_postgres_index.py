@@ -146,9 +146,12 @@ def test_common_terms_are_skipped_only_while_the_rest_decide() -> None:
     rare, middling, common = (
         bm25.Weighed(*one) for one in (("a", 9.0, 9.0), ("b", 5e4, 2.0), ("c", 9e5, 0.1))
     )
-    assert bm25.split([rare, middling, common], limit=5) == ([rare], [middling, common])
-    assert bm25.split([rare, middling, common], limit=100) == ([rare, middling, common], [])  # too few of `a`
-    assert bm25.split([middling, common], limit=5) == ([middling], [common])
+    everything = [rare, middling, common]
+    assert bm25.split(everything, 9.0, limit=5) == ([rare], [middling, common])
+    assert bm25.split(everything, 4.5, limit=5) == ([rare, middling], [common])
+    assert bm25.split(everything, 0.1, limit=5) == (everything, [])
+    assert bm25.split(everything, 9.0, limit=100) == (everything, [])  # too few hold "a"
+    assert bm25.split([middling, common], 2.0, limit=5) == ([middling], [common])
 
 
 def test_each_large_zone_gets_a_graph_and_a_shrunken_one_loses_it(

@@ -75,7 +75,7 @@ def best(
         for _, _, term, holding in counted
     ]
     weighed.sort(key=lambda one: (-one.idf, one.term))
-    telling, common = split(weighed, limit)
+    telling, common = split(weighed, weighed[0].idf, limit)  # a guess: one match of the rarest term
     best_in_scope = BEST.format(in_scope=scoping.condition(scope)).encode()
     while True:
         rest = sum(one.idf for one in common) * CEILING
@@ -95,19 +95,19 @@ def best(
         score = [column.name for column in asked.description or ()].index("score")
         found = asked.fetchall()
         # A chunk that holds none of the telling terms scores at most `rest`.
-        if not common or (len(found) == limit and found[-1][score] > rest + len(common) / UNIT):
+        bar = found[-1][score] - len(common) / UNIT if len(found) == limit else 0.0
+        if not common or rest < bar:
             return found
-        telling, common = weighed, []
+        telling, common = split(weighed, bar, limit)  # proven: the last score found can only rise
 
 
-def split(weighed: Sequence[Weighed], limit: int) -> tuple[Sequence[Weighed], Sequence[Weighed]]:
-    """Divide terms, rarest first, into those that are looked up whole and those that can hardly decide.
-
-    A guess, which `best` proves or takes back: together the second must weigh less than one match of the
-    rarest term.
-    """
+def split(
+    weighed: Sequence[Weighed], allowed: float, limit: int
+) -> tuple[Sequence[Weighed], Sequence[Weighed]]:
+    """Divide terms, rarest first, into those that are looked up whole, and common ones of which a chunk that
+    holds nothing else scores less than `allowed`."""
     end, rest, skipped = len(weighed), 0.0, 0.0
-    while end > 1 and rest + weighed[end - 1].idf * CEILING < weighed[0].idf:
+    while end > 1 and rest + weighed[end - 1].idf * CEILING < allowed:
         end -= 1
         rest += weighed[end].idf * CEILING
         skipped += weighed[end].holding
