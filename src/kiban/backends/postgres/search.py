@@ -47,7 +47,7 @@ GRAPH_SETTINGS = """
 select set_config('hnsw.iterative_scan', 'strict_order', true), set_config('hnsw.ef_search', %s, true),
        set_config('enable_sort', 'off', true)
 """
-EF_SEARCH = 200  # neighbours a walk keeps in view; at most 1,000 in pgvector
+EF_SEARCH = 400  # neighbours a walk keeps in view, four for each of the hundred that fusion asks for
 
 
 SENSITIVE = """
