@@ -15,6 +15,7 @@ from kiban.domain.learning import Weights
 from kiban.domain.question import Answer, Found, Passage, Turn
 from kiban.domain.release import Release
 from kiban.errors import UnknownModel
+from kiban.retrieve.repeats import without_repeats
 from kiban.retrieve.search import LANES, find
 from kiban.stack.parts import parts
 from kiban.wiring.furniture import BASE_MODEL, Furniture
@@ -23,6 +24,7 @@ from kiban.wiring.releases import Releases
 log = logging.getLogger(__name__)
 
 SHOWN = 4  # passages in a prompt
+LOOKED_AT = 8  # for each passage returned, so that copies of one can be left out
 
 
 class Answers:
@@ -57,19 +59,21 @@ class Answers:
     def find_with(
         self, release: Release, question: str, who: Principal, limit: int, lanes: Sequence[str] = LANES
     ) -> list[Passage]:
-        """Search with the embedder and the index generation of a release."""
+        """Search with the embedder and the index generation of a release; what repeats a better passage is
+        left out."""
         embedder = Weights(Path(release.embedder), release.embedder_sha256)
-        return find(
+        found = find(
             question,
             who,
             index=self._furniture.index,
             tokenizer=self._furniture.tokenizer,
             embedder=self._furniture.embedder(embedder),
             generation=release.generation,
-            limit=limit,
+            limit=limit * LOOKED_AT,
             exact_limit=self._furniture.settings.exact_lane_limit,
             lanes=lanes,
         )
+        return without_repeats(found, limit)
 
     async def answer(
         self, question: str, history: Sequence[Turn], who: Principal
