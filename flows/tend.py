@@ -27,8 +27,8 @@ def converge() -> None:
 
 @flow(name="follow-people")
 def follow_people() -> None:
-    """Follow who is in which group, apart from documents: it reaches the next question."""
-    house().documents.follow_people()
+    """Follow who is in which group and who may read which folder: it reaches the next question."""
+    house().documents.watch_readers(seconds=50)
 
 
 @flow(name="tend")

@@ -13,7 +13,7 @@ from services.chat.errors import REFUSALS, NotFound
 from services.chat.guard import Asker, House
 from services.chat.house import ChatHouse
 from services.chat.search_shapes import FoundShape, SearchRequest, found_shape
-from services.chat.shapes import Json, passage_json
+from services.chat.shapes import Json, document_json, passage_json
 
 router = APIRouter(prefix="/v1")
 CONTEXT = 1  # passages before and after the place
@@ -35,6 +35,13 @@ async def search_by_address(asked: Annotated[SearchRequest, Query()], who: Asker
 async def search(asked: SearchRequest, who: Asker, house: House) -> FoundShape:
     """The same with a body: what is asked then stands in no address, and in no proxy's log."""
     return await _search(asked, who, house)
+
+
+@router.get("/documents")
+async def documents(who: Asker, house: House) -> Json:
+    """Return the documents that you may read, with their states."""
+    found = await asyncio.to_thread(house.documents, who)
+    return {"object": "list", "data": [document_json(document) for document in found]}
 
 
 @router.get("/documents/{document_id}")

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from kiban.domain.access import Principal
+from kiban.domain.document import Document
 from kiban.domain.feedback import Feedback
 from kiban.domain.question import Answer, Found, Passage, Turn
 
@@ -28,6 +29,10 @@ class ChatHouse(Protocol):
 
     def answer(self, question: str, history: Sequence[Turn], who: Principal) -> AsyncIterator[str | Answer]:
         """Yield text, and last the whole Answer."""
+        ...
+
+    def documents(self, who: Principal) -> list[Document]:
+        """Return the documents that `who` may read, in whatever state."""
         ...
 
     def document(self, document_id: int, who: Principal) -> list[Passage]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from kiban.domain.document import Document
 from kiban.domain.question import Answer, Citation, Passage, Turn
 
 CHAT = "kiban"
@@ -126,6 +127,21 @@ def passage_json(passage: Passage) -> Json:
         "span": [passage.span.start, passage.span.end],
         "text": passage.original,
         "score": passage.score,
+    }
+
+
+def document_json(document: Document) -> Json:
+    """Return a document; `reason` says why it could not be read."""
+    return {
+        "document_id": document.id,
+        "source": document.source,
+        "uri": document.uri,
+        "url": document.url,
+        "title": document.title,
+        "version": document.version,
+        "state": document.state.value,
+        "since": document.since.isoformat(),
+        "reason": document.reason,
     }
 
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import uvicorn
@@ -16,7 +17,7 @@ from kiban.adapt.feedback import prove
 from kiban.answer.converse import converse
 from kiban.backends.tokens import LOCAL_ISSUER, LocalIssuer, TokenVerifier
 from kiban.domain.access import Audience, Principal
-from kiban.domain.document import Place
+from kiban.domain.document import Document, DocumentState, Place
 from kiban.domain.feedback import Feedback
 from kiban.domain.question import Answer, Found, LaneRank, Passage, Turn
 from kiban.domain.text import Span, normal_form
@@ -122,6 +123,15 @@ class MemoryHouse:
                 raise self.fails_with
         finally:
             self.listening -= 1
+
+    def documents(self, who: Principal) -> list[Document]:
+        seen = {p.document_id: (a, p) for a, p in self._shelf if who.may_read(a)}
+        return [
+            Document(
+                number, "memory", p.uri, p.title, p.version, "", a, DocumentState.READY, datetime.now(UTC)
+            )
+            for number, (a, p) in seen.items()
+        ]
 
     def document(self, document_id: int, who: Principal) -> list[Passage]:
         return [p for audience, p in self._shelf if p.document_id == document_id and who.may_read(audience)]

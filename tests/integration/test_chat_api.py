@@ -172,6 +172,14 @@ def test_the_schema_describes_the_search_with_an_example(service: Service) -> No
     assert example["data"][0]["why"]
 
 
+def test_each_person_is_shown_the_documents_they_may_read(service: Service) -> None:
+    for subject, titles in {"sato": ["旅費規程"], "mori": ["旅費規程", "役員報酬規程"]}.items():
+        with service.http(subject) as http:
+            found = http.get("/v1/documents").json()["data"]
+        assert [one["title"] for one in found] == titles
+        assert {one["state"] for one in found} == {"ready"}
+
+
 def test_a_cited_place_can_be_opened_in_its_document(service: Service) -> None:
     with service.http() as http:
         opened = http.get("/v1/documents/1", params={"start": 5, "end": 9}).json()
@@ -191,7 +199,7 @@ def test_weights_cannot_be_asked_for_by_name(service: Service, name: str) -> Non
         ask(service, model=name)
 
 
-@pytest.mark.parametrize("path", ["/v1/models", "/v1/search?query=a", "/v1/documents/1"])
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/search?query=a", "/v1/documents/1", "/v1/documents"])
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer a.b.c", "Basic c2F0bzpzYXRv"])
 def test_every_route_with_documents_needs_a_token(service: Service, path: str, header: str) -> None:
     reply = httpx.get(service.url + path, headers={"Authorization": header} if header else {})

@@ -20,6 +20,7 @@ MODULES = {
     "kiban.cli.stack": ("up", "down", "status", "doctor"),
     "kiban.cli.models": ("models",),
     "kiban.cli.documents": ("ingest", "ask", "token"),
+    "kiban.cli.states": ("documents",),
     "kiban.cli.bench": ("bench",),
     "kiban.cli.feedback": ("feedback",),
     "kiban.cli.search": ("search", "mcp"),

@@ -92,19 +92,27 @@ def status(as_json: Json = False) -> None:
 
 
 def _documents() -> dict[str, Any]:
-    """Return how many documents are in each state, and why some failed."""
+    """Return how many documents are in each state, of each source, and why some failed."""
     from kiban.wiring import house
 
-    documents = house().documents.all()
-    states = Counter(document.state.value for document in documents)
-    failed = {document.uri: document.reason for document in documents if document.reason}
-    return {**states, "why": failed}
+    sources = house().documents.status()
+    states: Counter[str] = sum((Counter(one.states) for one in sources), Counter())
+    failed = {document.uri: document.reason for document in house().documents.failed()}
+    return {**states, "why": failed, "sources": [asdict(one) for one in sources]}
 
 
 def print_documents(told: Mapping[str, Any]) -> None:
-    states = ", ".join(f"{count} {state}" for state, count in told.items() if state != "why")
+    states = ", ".join(f"{count} {state}" for state, count in told.items() if isinstance(count, int))
     console = Console()
     console.print(f"Documents: {states or 'none'}.")
+    for source in told.get("sources", ()):
+        oldest = source["oldest"]
+        counted = ", ".join(
+            f"{count} {state} (oldest {oldest[state]:%F %T})" for state, count in source["states"].items()
+        )
+        console.print(f"  {source['source']}: {counted}", markup=False, highlight=False)
+        if source["refused"]:
+            console.print(f"  [red]{source['refused']}[/]: kiban ingest NAME --allow-deleting")
     for uri, reason in told.get("why", {}).items():
         console.print(f"  {uri}: {reason}", markup=False, highlight=False)
 

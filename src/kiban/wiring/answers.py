@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kiban.answer.converse import converse
 from kiban.domain.access import Principal
+from kiban.domain.document import Document
 from kiban.domain.learning import Weights
 from kiban.domain.question import Answer, Found, Passage, Turn
 from kiban.domain.release import Release
@@ -118,6 +119,9 @@ class Answers:
             closed_book=closed_book,
             salt=salt,
         )
+
+    def documents(self, who: Principal) -> list[Document]:
+        return self._furniture.index.documents(who)
 
     def document(self, document_id: int, who: Principal) -> list[Passage]:
         return self._furniture.index.read(who, document_id)

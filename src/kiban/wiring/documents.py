@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from kiban.domain.document import (
     Document,
     DocumentState,
@@ -14,6 +16,7 @@ from kiban.errors import TooManyGone
 from kiban.ingest import absorb
 from kiban.ingest.absorb import Reading
 from kiban.ingest.survey import Guard, follow_people, survey
+from kiban.wiring import sources
 from kiban.wiring.furniture import Furniture
 
 
@@ -46,6 +49,25 @@ class Documents:
         """Follow who is in which group, in every source."""
         for source in self._furniture.sources:
             follow_people(source, self._furniture.library)
+
+    def watch_readers(self, seconds: float, pause: float = 2.0) -> int:
+        """Follow people at once, then folders' readers within `pause` of every change, for so long.
+
+        Returns how often a folder was followed.
+        """
+        self.follow_people()
+        known: dict[str, str] = {}
+        until, followed = time.monotonic() + seconds, 0
+        while True:
+            for source in self._furniture.sources:
+                now = sources.rules(source)
+                if now != known.get(source.name, ""):
+                    self.survey(source.name)
+                    followed += 1
+                known[source.name] = now
+            if time.monotonic() + pause > until:
+                return followed
+            time.sleep(pause)
 
     def conclude(self, report: IngestReport) -> IngestReport:
         """Return the report. Raises TooManyGone if deletions were held back."""

@@ -25,6 +25,11 @@ def folder(path: Path, max_bytes: int) -> FolderSource:
     return FolderSource(f"folder:{root}", root, max_bytes)
 
 
+def rules(source: Source) -> str:
+    """Return what changes when readers or people do, where that can be told without listing; else ""."""
+    return source.rules() if isinstance(source, FolderSource) else ""
+
+
 def find(name: str, sources: Sequence[Source], max_bytes: int) -> Source:
     """Return the source of that name, or the folder at that path. Raises SettingsError."""
     for source in sources:

@@ -13,6 +13,7 @@ Whatever is missing or cannot be understood means nobody.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -88,6 +89,20 @@ class FolderSource:
             if groups is None:
                 _log.warning("%s: the groups of %s are not a list of names", self.root / PEOPLE, person)
         return {person: groups or frozenset() for person, groups in people.items()}
+
+    def rules(self) -> str:
+        """Return what changes whenever a file about readers or people does; cheap enough to ask often."""
+        digest = hashlib.sha256()
+        for folder, below, files in os.walk(self.root):
+            below[:] = sorted(name for name in below if not _is_noise(name))
+            for name in sorted({READERS, PEOPLE} & set(files)):
+                with contextlib.suppress(FileNotFoundError):
+                    digest.update(
+                        f"{folder} {name} {_tag(os.lstat(Path(folder, name)))}\n".encode(
+                            errors="surrogateescape"
+                        )
+                    )
+        return digest.hexdigest()
 
     def _below(self, folder: Path, inherited: Audience, seen: set[str]) -> Iterator[Listed]:
         audience = _audience(folder, inherited)
