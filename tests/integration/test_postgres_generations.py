@@ -101,7 +101,7 @@ def test_the_graph_is_used_when_there_is_much_to_search(library: PostgresLibrary
     with postgres.reading(["everyone"]) as tx:
         tx.execute(GRAPH_SETTINGS, ["200"])
         (zone,) = tx.execute("select zone_id from kiban.graph").fetchone() or ()
-        query = GRAPH.format(generation=generation, zone=zone, dimensions=16)
+        query = GRAPH.format(generation=generation, zone=zone, dimensions=16, in_scope="true")
         literal = psycopg.sql.Literal(str(vectors[0])).as_string()
         query = query.replace("%(vector)s", f"{literal}::halfvec")
         query = query.replace("%(limit)s", "10")
