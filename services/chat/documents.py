@@ -64,7 +64,7 @@ async def document(
 
 
 async def _search(asked: SearchRequest, who: Principal, house: ChatHouse) -> FoundShape:
-    found = await asyncio.to_thread(house.search, asked.text, who, asked.limit, asked.lanes)
+    found = await asyncio.to_thread(house.search, asked.text, who, asked.limit, asked.lanes, asked.scope)
     return found_shape(asked.text, found)
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from kiban.domain.access import Principal
 from kiban.domain.document import Document
 from kiban.domain.feedback import Feedback
-from kiban.domain.question import Answer, Found, Passage, Turn
+from kiban.domain.question import EVERYTHING, Answer, Found, Passage, Scope, Turn
 
 
 class ChatHouse(Protocol):
@@ -23,7 +23,9 @@ class ChatHouse(Protocol):
         """Return what `who` may read about the question, best first."""
         ...
 
-    def search(self, question: str, who: Principal, limit: int, lanes: Sequence[str]) -> Found:
+    def search(
+        self, question: str, who: Principal, limit: int, lanes: Sequence[str], scope: Scope = EVERYTHING
+    ) -> Found:
         """Search in these lanes, and say by which release."""
         ...
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from kiban.domain.question import Found, Passage
+from kiban.domain.question import Found, Passage, Scope
 from services.chat.shapes import LONGEST_QUESTION
 
 Lane = Literal["dense", "lexical"]
@@ -36,11 +36,33 @@ class SearchRequest(BaseModel):
         EVERY_LANE, min_length=1, description="Which lanes to search; all of them are fused"
     )
 
+    sources: Annotated[list[str], BeforeValidator(_split)] = Field(
+        [], description="Only documents of these sources"
+    )
+    under: str = Field("", max_length=2_000, description="Only documents whose uri begins so, e.g. minutes/")
+    formats: Annotated[list[str], BeforeValidator(_split)] = Field(
+        [], description="Only documents whose uri ends so, e.g. pdf"
+    )
+    documents: list[int] = Field([], max_length=1_000, description="Only documents with these ids")
+    modified_from: AwareDatetime | None = Field(None, description="Only documents modified at or after this")
+    modified_before: AwareDatetime | None = Field(None, description="Only documents modified before this")
+
     @model_validator(mode="after")
     def _asks_something(self) -> SearchRequest:
         if not self.text:
             raise ValueError("q: the words to search for are missing")
         return self
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(
+            sources=tuple(self.sources),
+            under=self.under,
+            formats=tuple(name.lower().removeprefix(".") for name in self.formats),
+            documents=tuple(self.documents),
+            modified_from=self.modified_from,
+            modified_before=self.modified_before,
+        )
 
     @property
     def text(self) -> str:

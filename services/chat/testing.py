@@ -19,7 +19,7 @@ from kiban.backends.tokens import LOCAL_ISSUER, LocalIssuer, TokenVerifier
 from kiban.domain.access import Audience, Principal
 from kiban.domain.document import Document, DocumentState, Place
 from kiban.domain.feedback import Feedback
-from kiban.domain.question import Answer, Found, LaneRank, Passage, Turn
+from kiban.domain.question import EVERYTHING, Answer, Found, LaneRank, Passage, Scope, Turn
 from kiban.domain.text import Span, normal_form
 from kiban.errors import NotPermitted
 from kiban.testing import MemoryFeedback
@@ -96,8 +96,11 @@ class MemoryHouse:
         ranked = sorted(readable, key=lambda passage: -len(asked & _pairs(passage.title + passage.original)))
         return [p for p in ranked[:limit] if asked & _pairs(p.title + p.original)]
 
-    def search(self, question: str, who: Principal, limit: int, lanes: Sequence[str]) -> Found:
-        passages = enumerate(self.find(question, who, limit), start=1)
+    def search(
+        self, question: str, who: Principal, limit: int, lanes: Sequence[str], scope: Scope = EVERYTHING
+    ) -> Found:
+        held = [p for p in self.find(question, who, 50) if scope.holds(p.document_id, "", p.uri, None)]
+        passages = enumerate(held[:limit], start=1)
         why = [replace(p, why=tuple(LaneRank(lane, rank, 1.0) for lane in lanes)) for rank, p in passages]
         return Found(tuple(why), self.release_id())
 

@@ -63,6 +63,16 @@ class Settings(BaseSettings):
     embedder: str = Field(
         "multilingual-e5-small", description="A name `kiban models` knows, a folder or a hub id"
     )
+    reranker: str = Field(
+        "",
+        description="A cross-encoder that reads the best passages again: a folder or a hub id; empty: none",
+    )
+    rerank_ms: int = Field(
+        200, ge=0, description="Milliseconds a reranker may take, turned into a number of passages at start"
+    )
+    synonyms: Path | None = Field(
+        None, description="The company's abbreviations; unset: .synonyms.yaml at the root of `documents`"
+    )
     allow_hub: bool = Field(False, description="May models be fetched from a hub")
     token_issuer: str | None = Field(
         None, description="OIDC issuer URL; unset: tokens this house signs itself"

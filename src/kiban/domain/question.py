@@ -48,6 +48,13 @@ EVERYTHING = Scope()  # that one may read
 
 
 @dataclass(frozen=True, slots=True)
+class Synonyms:
+    """Groups of words that mean the same, e.g. 有休 and 年次有給休暇. Everyone knows them."""
+
+    groups: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LaneRank:
     """Where one lane of the search put a passage."""
 

@@ -20,7 +20,7 @@ class Reranking:
 
     reranker: Reranker
     passages: int
-    weight: float = 0.5  # of the reranker; the rest is the fused score's
+    weight: float = 0.3  # of the reranker; the rest is the fused score
 
 
 def rerank(question: str, fused: Sequence[Passage], how: Reranking) -> list[Passage]:

@@ -1,12 +1,14 @@
-"""Question → Passages, for one principal."""
+"""Question → Passages, for one principal: understand → lanes → fuse → rerank → cut."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from kiban.domain.access import Principal
-from kiban.domain.question import EVERYTHING, Passage, Scope
+from kiban.domain.question import EVERYTHING, Passage, Scope, Synonyms, Turn
 from kiban.ports import Embedder, SearchIndex, Tokenizer
+from kiban.retrieve import decompose, rewrite, synonyms
 from kiban.retrieve.fuse import explain, fuse
 from kiban.retrieve.plan import Lane, lane
 from kiban.retrieve.rerank import Reranking, rerank
@@ -14,6 +16,7 @@ from kiban.retrieve.rerank import Reranking, rerank
 DENSE, LEXICAL = "dense", "lexical"
 LANES = (DENSE, LEXICAL)
 WEIGHTS = {DENSE: 0.5, LEXICAL: 0.5}  # measured: on no set is the mixture worse than the better of the two
+NO_SYNONYMS = Synonyms()
 DEPTH = 100  # passages each ranking gives to the fusion
 
 
@@ -29,26 +32,65 @@ def find(
     exact_limit: int = 20_000,
     lanes: Sequence[str] = LANES,
     scope: Scope = EVERYTHING,
+    history: Sequence[Turn] = (),
+    known: Synonyms = NO_SYNONYMS,
     reranking: Reranking | None = None,
 ) -> list[Passage]:
     """Return what answers the question best among what `who` may read and `scope` holds, best first.
 
-    With one lane the score is that lane's own: the cosine (dense) or BM25 (lexical). With both it is a
-    weighted mean of the two, and of the reranker's if there is one, 0..1, which compares passages of one
-    question only.
+    With one lane and one way to read the question the score is that lane's own: the cosine (dense) or BM25
+    (lexical). Otherwise it is a weighted mean of all rankings, and of the reranker's if there is one, 0..1,
+    which compares passages of one question only. Of a question in two parts, the best for the whole and
+    for each part come in turns, and so their scores need not fall.
     """
-    rankings = {}
+    exact = lane(index.visible_chunks(who, scope), exact_limit) is Lane.EXACT if DENSE in lanes else True
     depth = max(limit, DEPTH)
-    if DENSE in lanes:
-        exact = lane(index.visible_chunks(who, scope), exact_limit) is Lane.EXACT
-        vector = embedder.query(question)
-        rankings[DENSE] = index.nearest(who, vector, generation, depth, exact=exact, scope=scope)
-    if LEXICAL in lanes:
-        rankings[LEXICAL] = index.matching(who, tokenizer.terms(question), depth, scope=scope)
+
+    def rank(text: str) -> Iterator[tuple[str, list[Passage]]]:
+        if DENSE in lanes:
+            vector = embedder.query(text)
+            yield DENSE, index.nearest(who, vector, generation, depth, exact=exact, scope=scope)
+        if LEXICAL in lanes:
+            yield LEXICAL, index.matching(who, tokenizer.terms(text), depth, scope=scope)
+
+    found = []
+    for part in (question, *decompose.parts(question)):
+        readings = list(read(part, history, known))
+        rankings = {reading.of(name): ranking for reading in readings for name, ranking in rank(reading.text)}
+        weights = [reading.weight * WEIGHTS[name] for reading in readings for name in LANES if name in lanes]
+        passages = _fused(rankings, weights)
+        if reranking:
+            passages = rerank(part, passages, reranking)
+        found.append(explain(passages[: max(limit, 1)], rankings))
+    return decompose.interleave(found)[:limit]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One way to read a question, and how much it counts."""
+
+    text: str
+    weight: float
+    why: str = ""  # what is read into it
+
+    def of(self, lane: str) -> str:
+        return f"{lane}, {self.why}" if self.why else lane
+
+
+def read(question: str, history: Sequence[Turn], known: Synonyms) -> Iterator[Reading]:
+    """Yield the question as asked, and what it may mean besides: the weights sum up to 1."""
+    others = []
+    if text := rewrite.in_context(question, history):
+        others.append(Reading(text, rewrite.WEIGHT, "in context"))
+    if text := synonyms.spelt_out(question, known):
+        others.append(Reading(text, synonyms.WEIGHT, "spelt out"))
+    yield Reading(question, 1 - sum(other.weight for other in others))
+    yield from others
+
+
+def _fused(rankings: Mapping[str, Sequence[Passage]], weights: Sequence[float]) -> list[Passage]:
     if len(rankings) == 1:
         (only,) = rankings.values()
-        return explain(only[:limit], rankings)
-    found = fuse(list(rankings.values()), [WEIGHTS[name] for name in rankings])
-    if reranking:
-        found = rerank(question, found, reranking)
-    return explain(found[:limit], rankings)
+        return list(only)
+    total = sum(weights)
+    return fuse(list(rankings.values()), [weight / total for weight in weights])

@@ -13,7 +13,7 @@ from kiban.answer.converse import converse
 from kiban.domain.access import Principal
 from kiban.domain.document import Document
 from kiban.domain.learning import Weights
-from kiban.domain.question import Answer, Found, Passage, Turn
+from kiban.domain.question import EVERYTHING, Answer, Found, Passage, Scope, Turn
 from kiban.domain.release import Release
 from kiban.errors import UnknownModel
 from kiban.retrieve.repeats import without_repeats
@@ -52,16 +52,29 @@ class Answers:
         return self.find_with(self._releases.in_force(), question, who, limit)
 
     def search(
-        self, question: str, who: Principal, limit: int = SHOWN, lanes: Sequence[str] = LANES
+        self,
+        question: str,
+        who: Principal,
+        limit: int = SHOWN,
+        lanes: Sequence[str] = LANES,
+        scope: Scope = EVERYTHING,
     ) -> Found:
         release = self._releases.in_force()
-        return Found(tuple(self.find_with(release, question, who, limit, lanes)), release.id)
+        return Found(tuple(self.find_with(release, question, who, limit, lanes, scope=scope)), release.id)
 
     def find_with(
-        self, release: Release, question: str, who: Principal, limit: int, lanes: Sequence[str] = LANES
+        self,
+        release: Release,
+        question: str,
+        who: Principal,
+        limit: int,
+        lanes: Sequence[str] = LANES,
+        *,
+        scope: Scope = EVERYTHING,
+        history: Sequence[Turn] = (),
     ) -> list[Passage]:
         """Search with the embedder and the index generation of a release; what repeats a better passage is
-        left out."""
+        left out. `history` is this asker's own."""
         embedder = Weights(Path(release.embedder), release.embedder_sha256)
         found = find(
             question,
@@ -73,6 +86,10 @@ class Answers:
             limit=limit * LOOKED_AT,
             exact_limit=self._furniture.settings.exact_lane_limit,
             lanes=lanes,
+            scope=scope,
+            history=history,
+            known=self._furniture.synonyms,
+            reranking=self._furniture.reranking,
         )
         return without_repeats(found, limit)
 
@@ -81,7 +98,7 @@ class Answers:
     ) -> AsyncIterator[str | Answer]:
         """Yield text, and last the whole Answer."""
         release = await asyncio.to_thread(self._releases.in_force)
-        passages = await asyncio.to_thread(self.find_with, release, question, who, SHOWN)
+        passages = await asyncio.to_thread(self.find_with, release, question, who, SHOWN, history=history)
         salt = sha256("\0".join(sorted(who.groups)).encode()).hexdigest()[:16]
         try:
             # Whoever stops listening stops the model, here and now.

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kiban.backends import synonyms_file
 from kiban.backends.candidates import CandidateFolder, CandidateShelf
 from kiban.backends.parsers.jail import JailedParser
 from kiban.backends.parsers.worker_process import Limits
@@ -26,8 +27,10 @@ from kiban.backends.vllm_adapters import VllmAdapters
 from kiban.backends.vllm_generator import VllmGenerator
 from kiban.backends.weights import shelf
 from kiban.domain.learning import Curriculum, Weights
-from kiban.ingest.chunking import CHUNKING
+from kiban.domain.question import Synonyms
+from kiban.ingest.chunking import CHUNKING, MAX
 from kiban.ports import Embedder, Progress, Source
+from kiban.retrieve.rerank import Reranking
 from kiban.settings import Settings
 from kiban.stack import databases, environment, machine
 from kiban.wiring import sources
@@ -38,6 +41,7 @@ if TYPE_CHECKING:  # seconds to import each, and not every process needs them
 
 log = logging.getLogger(__name__)
 
+LONGEST_PASSAGE = "社" * int(MAX)  # what a chunk is cut to, in full-width characters
 BASE_MODEL = "base"  # what every vLLM server calls the model without an adapter
 
 
@@ -129,6 +133,12 @@ class Furniture:
     def detector(self) -> SensitiveDetector:
         return SensitiveDetector()
 
+    @cached_property
+    def synonyms(self) -> Synonyms:
+        """Return the company's abbreviations; none when there is no list."""
+        path = self.settings.synonyms or self.settings.documents / synonyms_file.NAME
+        return synonyms_file.read(path) if self.settings.synonyms or path.exists() else Synonyms()
+
     # --- Models ---
 
     @cached_property
@@ -149,6 +159,20 @@ class Furniture:
         if weights.sha256 not in self._loaded:
             self._loaded[weights.sha256] = SentenceTransformersEmbedder(weights.path, device=self.device)
         return self._loaded[weights.sha256]
+
+    @cached_property
+    def reranking(self) -> Reranking | None:
+        """Return the reranker of the settings with its budget in passages, worked out once."""
+        if not self.settings.reranker:
+            return None
+        from kiban.backends.cross_encoder import CrossEncoderReranker
+
+        reranker = CrossEncoderReranker(self._fetched(self.settings.reranker).path, device=self.device)
+        passages = reranker.passages_within(self.settings.rerank_ms, LONGEST_PASSAGE)
+        if not passages:
+            log.warning("the reranker reads no passage in %d ms here: not used", self.settings.rerank_ms)
+            return None
+        return Reranking(reranker, passages)
 
     def generation(self, embedder: Weights) -> int:
         """Return the index generation of an embedder, beginning an empty one if there is none."""
