@@ -83,7 +83,7 @@ def test_one_question_stays_whole(question: str) -> None:
 def test_each_part_of_a_question_has_its_passage_among_the_first() -> None:
     hotels = {f"h{number}": f"宿泊費はいくらか、宿泊費の表{number}" for number in range(5)}
     index = shelf(**hotels, due="精算はいつまでか、翌月五日")
-    found = ask(index, "宿泊費はいくらで、精算はいつまでですか。")
+    found = ask(index, "宿泊費はいくらで、精算はいつまでですか。", limit=3)
     assert {passage.uri[0] for passage in found} == {"h", "d"}
 
 

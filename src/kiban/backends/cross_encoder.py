@@ -70,7 +70,7 @@ def load(path: Path, device: str, dtype: torch.dtype) -> CrossEncoder:
     """Return the model in a folder, on `device`, never from anywhere else. Raises BadWeights."""
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        model = CrossEncoder(
+        model: CrossEncoder = CrossEncoder(
             str(path), device=device, local_files_only=True, max_length=LONGEST, model_kwargs={"dtype": dtype}
         )
     except (OSError, ValueError, KeyError) as error:
