@@ -11,6 +11,7 @@ import files
 import numpy as np
 import openpyxl
 import pytest
+from openpyxl.comments import Comment
 from PIL import Image
 
 from kiban.backends.parsers import image, reading
@@ -167,6 +168,14 @@ def test_what_is_hidden_in_a_workbook_is_not_read_and_what_a_filter_hides_is() -
     sheet.auto_filter.ref = "A1:C3"
     sheet.auto_filter.add_filter_column(1, ["人事"])
     assert "氏名: 鈴木、部: 総務、室: 9" in parse("a.xlsx", files.saved(book)).text
+
+
+def test_remarks_on_cells_are_kept() -> None:
+    book = openpyxl.Workbook()
+    for row in [("品", "数"), ("弁", 3)]:
+        book.worksheets[0].append(row)
+    book.worksheets[0]["B2"].comment = Comment("四月に\n見直す", "田中")
+    assert parse("a.xlsx", files.saved(book)).text == "品: 弁、数: 3（コメント: 四月に 見直す）"
 
 
 def test_rows_of_a_long_table_have_a_place_of_their_own() -> None:

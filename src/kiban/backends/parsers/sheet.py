@@ -133,6 +133,12 @@ def _hidden(sheet: Worksheet) -> tuple[set[int], set[int]]:
 
 
 def _text(cell: Cell) -> str:
+    """Return what a cell shows, with what somebody remarked on it."""
+    remark = " ".join(cell.comment.text.split()) if cell.comment is not None else ""
+    return f"{_value(cell)}（コメント: {remark}）" if remark else _value(cell)
+
+
+def _value(cell: Cell) -> str:
     value = cell.value
     if value is None:
         return ""

@@ -21,6 +21,7 @@ from kiban.errors import DocumentError, HostileFile
 _FLAT = 64.0  # MB by which the parent may grow over all bombs: replies and the bombs' own making
 _CONTROL = b"# control\n\nstill read\n"
 _SEED = 20_260_701
+_JAILED = ("died", "not read within", "CPU", "memory", "of text")  # what a limit says when it is met
 _FUZZ = replace(USUAL, cpu_seconds=10.0, wall_seconds=60.0)
 
 
@@ -37,7 +38,7 @@ def bombs(stage: Stage) -> Figure:
             outcome = _outcome(parser, path)
             slowest = max(slowest, time.monotonic() - began)
             worker = max(worker, parser.memory())
-            died += "died" in outcome or "within" in outcome or "CPU" in outcome
+            died += any(word in outcome for word in _JAILED)
             control = _outcome(parser, stage.folder / "control.md")
             if control == "read" and not outcome.startswith("!") and _resident() - before < _FLAT:
                 stood += 1
@@ -96,7 +97,7 @@ def fuzz(stage: Stage) -> Figure:
             outcome = _outcome(parser, _written(stage.folder / name, content))
             read += outcome == "read"
             hung += "not read within" in outcome
-            died += "died" in outcome or "CPU" in outcome
+            died += any(word in outcome for word in _JAILED)
             refused += outcome.startswith("refused")
             lost += outcome.startswith("!")
             if outcome != "read" and _outcome(parser, path) != "read":
