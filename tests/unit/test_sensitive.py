@@ -102,6 +102,14 @@ def test_a_key_or_number_broken_at_the_end_of_a_line_is_found_whole(gap: str) ->
         assert found.span.of(broken) == secret
 
 
+@pytest.mark.parametrize("rest", ["acf", "57382"])
+def test_the_rest_of_a_hexadecimal_key_is_found_by_its_length(rest: str) -> None:
+    key = "186403529e6abfa6472b073e5438c79b6d2dfd"[: 32 - len(rest)]
+    text = f"認証トークンは{key}\n{rest}です。"
+    (found,) = DETECTOR.findings(text)
+    assert found.span.of(text) == f"{key}\n{rest}"
+
+
 def test_the_word_after_a_key_is_no_part_of_it() -> None:
     text = "AKIAQ3EGRZ7XWLM2K5TP\nDo not share it."
     (found,) = DETECTOR.findings(text)

@@ -51,6 +51,9 @@ _BEGINNING = re.compile(
 _PIECE = re.compile(r"\s{0,3}([A-Za-z0-9+/=_.:\-]+)")
 _MOST_PIECES = 12
 _LEFT_OVER = re.compile(r"\s[A-Za-z0-9]{1,3}(?=\s*(?:\n|$))")  # of a key, alone on the next line
+_HEXADECIMAL = re.compile("[0-9a-f]+|[0-9A-F]+")
+_HEXADECIMAL_REST = re.compile(r"\s([0-9a-fA-F]+)(?![A-Za-z0-9])")
+_HEXADECIMAL_LENGTHS = (32, 40, 48, 64)
 _FENCE = r"-{4,5} ?%s [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)? ?-{4,5}"
 _PEM = re.compile(  # up to its end, or as far as lines of base64 go
     rf"{_FENCE % 'BEGIN'}"
@@ -164,8 +167,16 @@ def _labelled(reading: Reading) -> Iterator[Finding]:
             joined = _CLOSING.sub("", joined)
             if len(joined) >= 12 and _random(joined, between=""):
                 end = places[len(joined) - 1] + 1
-                rest = _LEFT_OVER.match(reading.text, end)
-                yield reading.finding(Kind.API_KEY, start, rest.end() if rest else end)
+                yield reading.finding(Kind.API_KEY, start, _rest_end(joined, reading.text, end))
+
+
+def _rest_end(joined: str, text: str, end: int) -> int:
+    """Return where a key ends of which a line's end has left a rest that looks like a word or a number."""
+    if _HEXADECIMAL.fullmatch(joined) and (rest := _HEXADECIMAL_REST.match(text, end)):
+        if len(joined) + len(rest[1]) in _HEXADECIMAL_LENGTHS:
+            return rest.end()
+    left_over = _LEFT_OVER.match(text, end)
+    return left_over.end() if left_over else end
 
 
 def _guarded(value: str, label: str) -> bool:
