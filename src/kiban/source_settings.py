@@ -107,6 +107,25 @@ class MailFolderSettings(LetterSettings):
     path: Path
 
 
+class WebSettings(AnySource):
+    """A web site, public or a company's own."""
+
+    kind: Literal["web"]
+    start: tuple[Annotated[str, Field(pattern=r"^https?://")], ...] = Field(min_length=1)
+    sections: dict[Annotated[str, Field(pattern=r"^https?://")], Groups] = Field(
+        description='Readers by beginning of an address: {"https://www.example.com/" = ["everyone"]}'
+    )
+    scope: tuple[Annotated[str, Field(pattern=r"^https?://")], ...] = Field(
+        (), description="Beginnings of addresses to stay within; none: the folders of `start`"
+    )
+    depth: int = Field(10, ge=0, description="Links from a start or a sitemap")
+    pages: int = Field(10_000, ge=1)
+    private_hosts: tuple[str, ...] = Field(
+        (), description="Hosts that may have private addresses, and networks, e.g. 10.1.0.0/16"
+    )
+    authorization: SecretStr | None = Field(None, description="Header for the origins of `start` alone")
+
+
 class CloudSettings(AnySource):
     """A place behind an HTTP API; infra/sources.md says what each has to be allowed."""
 
@@ -197,6 +216,7 @@ SourceSettings = Annotated[
     | SqlSettings
     | ImapSettings
     | MailFolderSettings
+    | WebSettings
     | ConfluenceSettings
     | SharePointSettings
     | GoogleDriveSettings

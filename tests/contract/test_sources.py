@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import find_free_port
-from source_places import Place, buckets, clouds, mailboxes, repositories, tables
+from source_places import Place, buckets, clouds, mailboxes, repositories, sites, tables
 
 from kiban.domain.access import NOBODY, Audience
 from kiban.domain.document import Listed, Listing
@@ -21,7 +21,7 @@ from kiban.testing.clouds.drive import DriveServer
 from kiban.testing.clouds.graph import GraphServer
 
 PAY, TRAVEL, LUNCH = "人事/給与規程", "人事/旅費規程", "総務/社員食堂"
-KINDS = ("s3", "git", "git-server", "sqlite", "postgres", "imap", "mail-folder")
+KINDS = ("s3", "git", "git-server", "sqlite", "postgres", "imap", "mail-folder", "web")
 CLOUDS = ("confluence", "sharepoint", "google-drive")
 
 
@@ -42,6 +42,12 @@ def git_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path,
 def imap_port() -> Iterator[int]:
     with mailboxes.server(find_free_port()) as port:
         yield port
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[sites.Site]:
+    with sites.Site().running() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +72,7 @@ def google() -> Iterator[DriveServer]:
 @pytest.fixture(params=KINDS + CLOUDS)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     needed = {"s3": "s3_url", "git-server": "git_server", "postgres": "postgres_server", "imap": "imap_port"}
-    needed |= {"confluence": "confluence", "sharepoint": "graph", "google-drive": "google"}
+    needed |= {"confluence": "confluence", "sharepoint": "graph", "google-drive": "google", "web": "site"}
     server = request.getfixturevalue(needed[request.param]) if request.param in needed else None
     match request.param:
         case "s3":
@@ -82,6 +88,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
             return tables.TablePlace(server.dsn("postgres").replace("postgresql:", "postgresql+psycopg:"))
         case "imap":
             return mailboxes.ImapPlace(server)
+        case "web":
+            return sites.SitePlace(server)
         case "confluence":
             return clouds.ConfluencePlace(server)
         case "sharepoint":

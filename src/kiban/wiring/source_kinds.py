@@ -23,6 +23,7 @@ from kiban.source_settings import (
     SlackSettings,
     SourceSettings,
     SqlSettings,
+    WebSettings,
 )
 from kiban.wiring import cloud_kinds
 
@@ -53,6 +54,8 @@ def open_source(settings: SourceSettings, max_bytes: int, kept: Path) -> Source:
             from kiban.backends.sources.mail_folder import MailFolderSource
 
             return MailFolderSource(settings.name, settings.path, _letter_readers(settings), max_bytes)
+        case WebSettings():
+            return _web(settings, max_bytes, kept / settings.name)
         case _:
             return _in_a_cloud(settings, max_bytes)
 
@@ -128,6 +131,21 @@ def _imap(settings: ImapSettings, max_bytes: int) -> Source:
         settings.authority,
     )
     return ImapSource(settings.name, account, settings.folders, _letter_readers(settings), max_bytes)
+
+
+def _web(settings: WebSettings, max_bytes: int, kept: Path) -> Source:
+    from kiban.backends.sources.addresses import Doorman
+    from kiban.backends.sources.safe_http import Limits, SafeHttp
+    from kiban.backends.sources.web import Crawl, WebSource
+
+    http = SafeHttp(
+        Doorman(settings.private_hosts),
+        Limits(bytes=max_bytes),
+        secret=_told(settings.authorization) or "",
+        secret_for=settings.start,
+    )
+    crawl = Crawl(settings.start, settings.sections, settings.scope, settings.depth, settings.pages)
+    return WebSource(settings.name, http, crawl, kept, max_bytes)
 
 
 def _letter_readers(settings: LetterSettings) -> LetterReaders:
