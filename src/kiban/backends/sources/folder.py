@@ -27,6 +27,7 @@ from typing import Any, BinaryIO
 
 import yaml
 
+from kiban.backends.sources.readers import is_plain
 from kiban.domain.access import NOBODY, Audience
 from kiban.domain.document import Listed, Listing, SourceFile
 from kiban.errors import BrokenFile, GoneMeanwhile, OversizeFile, PartUnavailable
@@ -146,6 +147,8 @@ class FolderSource:
 
     def _original(self, uri: str) -> Path:
         """Return the path of a uri, whatever Unicode form its names have on the disk."""
+        if not is_plain(uri) or "" in uri.split("/"):
+            raise GoneMeanwhile(f"{uri!r} is no path below a folder")
         path = self.root
         for name in uri.split("/"):
             path /= name if os.path.lexists(path / name) else _as_on_disk(path, name)

@@ -32,14 +32,18 @@ class MailFolderSource:
     def fetch(self, listed: Listed, folder: Path) -> SourceFile:
         if listed.size > self._max_bytes:
             raise OversizeFile(f"{listed.uri}: {listed.size} bytes, {self._max_bytes} allowed")
-        place = listed.uri.rpartition("/")[0]
-        for path in (self._root / listed.uri, self._root / place):
-            if not path.resolve().is_relative_to(self._root.resolve()) or not path.is_file():
-                continue
+        for path in self._places(listed.uri):
             for uri, content in self._letters(path):
                 if uri == listed.uri:
                     return write([content], listed, folder, uri, self._max_bytes)
         raise GoneMeanwhile(listed.uri)
+
+    def _places(self, uri: str) -> list[Path]:
+        """Return the files that a letter may be in: its own, or the mbox file it is named after."""
+        if not is_plain(uri):
+            return []
+        paths = (self._root / uri, self._root / uri.rpartition("/")[0])
+        return [path for path in paths if path in set(self._files(self._root))]
 
     def memberships(self) -> Mapping[str, frozenset[str]]:
         return self._readers.memberships(self._heads()) if self._readers.people else {}

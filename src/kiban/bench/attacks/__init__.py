@@ -26,6 +26,8 @@ ATTACKS: dict[str, str] = {  # id: "module:function"
     "B9": "releases:tainted_adapter",
     "D1": "parsers:bombs",
     "D2": "parsers:entities",
+    "D3": "sources:ssrf",
+    "D4": "sources:traversal",
     "D5": "parsers:fuzz",
     "F1": "ingest:killed_worker",
     "F2": "ingest:postgres_cut",
