@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from email import message_from_bytes, policy
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import find_free_port
@@ -90,15 +91,21 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
             return mailboxes.ImapPlace(server)
         case "web":
             return sites.SitePlace(server)
+        case "confluence" | "sharepoint" | "google-drive":
+            return _cloud(request.param, server)
+        case _:
+            (tmp_path / "letters").mkdir()
+            return mailboxes.MailFolderPlace(tmp_path / "letters")
+
+
+def _cloud(kind: str, server: Any) -> Place:
+    match kind:
         case "confluence":
             return clouds.ConfluencePlace(server)
         case "sharepoint":
             return clouds.LibraryPlace(*server)
-        case "google-drive":
-            return clouds.DrivePlace(server)
         case _:
-            (tmp_path / "letters").mkdir()
-            return mailboxes.MailFolderPlace(tmp_path / "letters")
+            return clouds.DrivePlace(server)
 
 
 @pytest.fixture
