@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 from kiban.backends.sources.addresses import Doorman
 from kiban.backends.sources.safe_http import Limits, SafeHttp
 from kiban.backends.sources.web import Crawl, WebSource
+from source_places import PlainGroups
 
 Page = tuple[int, Mapping[str, str], bytes]  # status, headers, body
 
@@ -64,7 +65,7 @@ class Site:
         self.pages[path] = 200, {"Content-Type": "text/html; charset=utf-8"}, page
 
 
-class SitePlace:
+class SitePlace(PlainGroups):
     keeps_versions = False
     changes_in_place = True
 
