@@ -1,6 +1,6 @@
 # Kiban. `make demo` shows it, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests demo up down status clean test lint bench attacks
+.PHONY: help setup setup-tests demo up down status clean test lint bench bench-peers attacks
 
 # The first Python that is new enough and really runs; 3.11 first, for which torch's CPU build is pinned.
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; do \
@@ -41,6 +41,14 @@ lint: setup-tests  ## format, style, types, the import contract
 
 bench: setup  ## the ratios: what our service, our flows and our idempotency cost
 	@$(KIBAN) bench
+
+DATA ?= ../shared/data
+SETS ?= $(addprefix $(DATA)/,jsquad_valid libreoffice_help_ja/beir_index_ja \
+	libreoffice_help_ja/beir_index_en2ja mtrag_un_govt_cloud)
+bench-peers: setup  ## our search beside BM25, pgvector, Haystack, LlamaIndex and LangChain; SETS="DIR ..."
+	@$(PYTHON) infra/setup --peers
+	@$(KIBAN) bench peers $(SETS)
+	@$(KIBAN) bench peers $(firstword $(SETS)) --grown 100000
 
 attacks: setup  ## the attacks on ourselves, with the figures they must reach
 	@$(KIBAN) bench attacks

@@ -73,6 +73,7 @@ def main() -> None:
     serve = resolve("serve.in", ("serve.txt",), "--override", "serve-overrides.txt", *options)
     write("serve.txt", "serve.in", [b for b in serve if not b.startswith("torch==")])
     write("serve-gpu.txt", "serve-gpu.in", resolve("serve-gpu.in", ("serve-gpu.txt",)))
+    write("peers.txt", "peers.in", resolve("peers.in", ("peers.txt",)))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Make the environments Kiban runs in: `python3 infra/setup [--tests]`. Only Python is needed beforehand.
+"""Make the environments Kiban runs in: `python3 infra/setup [--tests] [--peers]`. Needs only Python.
 
 .bootstrap     the installer (uv), and the log of all it said
 .venv          control and training: the rooms, Prefect, MLflow, torch
 .venv-serve    serving: vLLM, which pins other versions
+.venv-peers    what our search is measured against; only when asked for
 """
 
 from __future__ import annotations
@@ -31,12 +32,15 @@ HERE = Path(__file__).parent
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--tests", action="store_true", help="also what the tests need")
+    arguments.add_argument("--peers", action="store_true", help="also what our search is measured against")
     options = arguments.parse_args()
     HOME.mkdir(exist_ok=True)
     try:
         with (HOME / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two terminals, one installation
             set_up(tests=options.tests)
+            if options.peers:
+                set_up_peers()
     except Refused as refused:
         sys.exit(f"\n{refused}")
     except KeyboardInterrupt:
@@ -57,6 +61,11 @@ def set_up(*, tests: bool) -> None:
         control.compile_in_background()
     if tests:
         browser.provide(HOME / "setup.log")
+
+
+def set_up_peers() -> None:
+    peers = Environment("environment of the peers", ROOT / ".venv-peers", ("peers.txt",))
+    peers.make(Installer(), recipe=[], finish=lambda made: None)
 
 
 def plan(*, gpu: bool, torch: str, tests: bool) -> tuple[Environment, Environment]:

@@ -54,5 +54,11 @@ def test_every_lane_is_measured_and_the_database_is_gone(
     assert list(figures.lanes) == ["dense", "lexical", "fused"]
     assert all(name in table(figures) for name in figures.lanes)
     assert seen[0] == (4, 4, "documents")
+    assert [(one.lane, one.other) for one in figures.differences] == [
+        ("lexical", "dense"),
+        ("fused", "dense"),
+        ("fused", "lexical"),
+    ]
+    assert all(one.low <= one.difference <= one.high for one in figures.differences)
     left = admin.execute("select datname from pg_database where datname like 'kiban\\_scratch%'").fetchall()
     assert left == []

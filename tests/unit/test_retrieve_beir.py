@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -56,6 +57,58 @@ def test_grades_may_lie_in_a_folder_of_splits(folder: Path) -> None:
     (folder / "qrels").mkdir()
     (folder / "qrels.tsv").rename(folder / "qrels" / "test.tsv")
     assert len(beir.questions(folder)) == 3
+
+
+def test_folders_in_the_wild_are_read(tmp_path: Path) -> None:
+    """Gzipped, without a header, ids that are numbers or odd, a question that is nowhere judged."""
+    corpus = [
+        {"_id": 7, "title": None, "text": "a"},
+        {"_id": "社内/規程 1.md", "title": "only a title", "text": ""},
+        {"_id": "x\u0000y", "text": "half \ud83d a character", "metadata": {}},
+        {"_id": 7, "text": "the same id once more"},
+        {"_id": "huge", "text": "長い文。" * 50_000},
+    ]
+    write(tmp_path / "corpus.jsonl.gz", corpus)
+    write(
+        tmp_path / "queries.jsonl.gz",
+        [{"_id": 1, "text": "a?"}, {"_id": 2, "text": "b?"}, {"_id": 3, "text": "c?"}],
+    )
+    (tmp_path / "qrels").mkdir()
+    with gzip.open(tmp_path / "qrels" / "test.tsv.gz", "wt", encoding="utf-8") as lines:
+        lines.write("1\t7\t1\r\n2\t社内/規程 1.md\t2\r\n9\tnowhere\t1\r\n")
+
+    found = {file.uri: parsed for file, parsed in beir.documents(tmp_path, NOBODY)}
+    assert list(found) == ["7", "社内/規程 1.md", "x\ufffdy", "huge"]
+    assert found["7"].text == "a"
+    assert found["社内/規程 1.md"].text == "only a title"
+    assert found["x\ufffdy"].text == "half \ufffd a character"
+    assert [(q.id, q.relevant) for q in beir.questions(tmp_path)] == [
+        ("1", {"7": 1.0}),
+        ("2", {"社内/規程 1.md": 2.0}),
+    ]
+
+
+def test_trec_s_four_columns_are_understood(folder: Path) -> None:
+    (folder / "qrels.tsv").write_text("q0 0 d1 1\nq2 0 d2 1\n")
+    assert [question.relevant for question in beir.questions(folder)] == [{"d1": 1.0}, {"d2": 1.0}]
+
+
+@pytest.mark.parametrize("broken", ["q0\td1\tvery", "q0\td1\n\nq1", "q0\td9\t0"])
+def test_qrels_that_say_nothing_are_refused(folder: Path, broken: str) -> None:
+    (folder / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\n" + broken)
+    with pytest.raises(SettingsError):
+        beir.questions(folder)
+
+
+def test_a_line_that_is_no_json_is_named(folder: Path) -> None:
+    (folder / "corpus.jsonl").write_text('{"_id": "d1", "text": "a"}\n{"_id": ')
+    with pytest.raises(SettingsError, match="corpus"):
+        list(beir.documents(folder, NOBODY))
+
+
+def write(path: Path, rows: list[dict[str, object]]) -> None:
+    with gzip.open(path, "wt", encoding="utf-8") as lines:
+        lines.writelines(json.dumps(row) + "\n" for row in rows)
 
 
 @pytest.mark.parametrize("missing", ["corpus.jsonl", "queries.jsonl", "qrels.tsv"])

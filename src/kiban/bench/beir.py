@@ -1,20 +1,25 @@
-"""Folders in the layout of BEIR (Thakur et al. 2021): corpus.jsonl, queries.jsonl and qrels.tsv."""
+"""Folders in the layout of BEIR (Thakur et al. 2021), corpus.jsonl, queries.jsonl and qrels, as found in the
+wild: gzipped or not, with or without a header, titles or answers, and with ids of any kind."""
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from kiban.domain.access import Audience
 from kiban.domain.document import ParsedDocument, Place, Section, SourceFile
 from kiban.errors import SettingsError
 
-QRELS = ("qrels.tsv", "qrels/test.tsv")
+# Splits in the order in which they are preferred; of a folder with several, the one to be tested on counts.
+QRELS = ("qrels.tsv", "qrels/test.tsv", "qrels/dev.tsv", "qrels/validation.tsv", "qrels/train.tsv")
+_UNPAIRED = re.compile("[\ud800-\udfff]")  # half a character, which JSON can hold and text cannot
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,54 +33,112 @@ class JudgedQuestion:
 
 
 def documents(folder: Path, audience: Audience) -> Iterator[tuple[SourceFile, ParsedDocument]]:
-    """Yield each document of the corpus. Raises SettingsError when the folder is not in this layout."""
-    path = folder / "corpus.jsonl"
+    """Yield each document of the corpus once; of two with one id, the first.
+
+    A document without text is its title. Raises SettingsError when the folder is not in this layout.
+    """
+    path = _there(folder, "corpus.jsonl")
+    seen: set[str] = set()
     for row in _rows(path):
-        title, text = row.get("title", ""), row["text"]
+        id = _id(row, path)
+        if id in seen:
+            continue
+        seen.add(id)
+        title, text = _text(row, "title"), _text(row, "text")
         digest = hashlib.sha256(f"{title}\0{text}".encode()).hexdigest()
-        file = SourceFile(str(row["_id"]), path, len(text), digest, audience)
-        yield file, ParsedDocument(title, (Section(text, Place()),))
+        body = text if text.strip() else title
+        yield (
+            SourceFile(id, path, len(text.encode()), digest, audience),
+            ParsedDocument(title, (Section(body, Place()),)),
+        )
 
 
 def questions(
     folder: Path, limit: int | None = None, seed: int = 7, *, shuffled: bool = False
 ) -> list[JudgedQuestion]:
-    """Return the questions that have an answer in the corpus: `limit` drawn by `seed`, or all of them,
-    in the order of the file or `shuffled` by `seed`.
+    """Return the questions that are judged: `limit` drawn by `seed`, or all of them, in the order of the file
+    or `shuffled` by `seed`.
 
-    Raises SettingsError when the folder is not in this layout.
+    Raises SettingsError when the folder is not in this layout, or no question of it is judged.
     """
-    grades = _grades(folder)
-    judged = [
-        JudgedQuestion(
-            str(row["_id"]), row["text"], grades[str(row["_id"])], tuple(map(str, row.get("answers") or ()))
-        )
-        for row in _rows(folder / "queries.jsonl")
-        if str(row["_id"]) in grades
-    ]
-    if limit is not None and limit < len(judged):
-        return random.Random(seed).sample(judged, limit)
-    return random.Random(seed).sample(judged, len(judged)) if shuffled else judged
+    grades, path = _grades(folder), _there(folder, "queries.jsonl")
+    judged = {
+        id: JudgedQuestion(id, text, grades[id], tuple(map(str, row.get("answers") or ())))
+        for row in _rows(path)
+        if (id := _id(row, path)) in grades and (text := _text(row, "text")).strip()
+    }
+    if not judged:
+        raise SettingsError(f"{folder}: none of its questions stands in its qrels.")
+    asked = list(judged.values())
+    if limit is not None and limit < len(asked):
+        return random.Random(seed).sample(asked, limit)
+    return random.Random(seed).sample(asked, len(asked)) if shuffled else asked
 
 
 def _grades(folder: Path) -> dict[str, dict[str, float]]:
-    path = next((folder / name for name in QRELS if (folder / name).exists()), None)
-    if path is None:
-        raise SettingsError(f"{folder} is not in BEIR layout: it has no {' or '.join(QRELS)}.")
+    """Read "question, document, grade", or TREC's "question, 0, document, grade"."""
     grades: dict[str, dict[str, float]] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        match line.split("\t"):
-            case ["query-id", "corpus-id", "score"] | [""]:
+    path = _there(folder, *QRELS)
+    with _open(path) as lines:
+        for number, line in enumerate(lines, start=1):
+            cells = line.rstrip("\r\n").split("\t") if "\t" in line else line.split()
+            if not any(cell.strip() for cell in cells):
                 continue
-            case [question, document, grade] if float(grade) > 0:
-                grades.setdefault(question, {})[document] = float(grade)
+            grade = _number(cells[-1])
+            if grade is None and number == 1:
+                continue  # a header
+            if grade is None or len(cells) not in (3, 4):
+                raise SettingsError(f"{path}, line {number}: not “question, document, grade”.")
+            if grade > 0:
+                question, document = _keepable(cells[0]), _keepable(cells[-2])
+                grades.setdefault(question, {})[document] = grade
     return grades
 
 
+def _there(folder: Path, *names: str) -> Path:
+    for name in names:
+        for path in (folder / name, folder / f"{name}.gz"):
+            if path.is_file():
+                return path
+    raise SettingsError(f"{folder} is not in BEIR layout: it has no {' or '.join(names[:2])}.")
+
+
+def _open(path: Path) -> IO[str]:
+    opened: IO[str] = (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig")
+    return opened
+
+
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.exists():
-        raise SettingsError(f"{path.parent} is not in BEIR layout: it has no {path.name}.")
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
-            if line.strip():
-                yield json.loads(line)
+    try:
+        with _open(path) as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    row = json.loads(line)
+                    if not isinstance(row, dict):
+                        raise SettingsError(f"{path}, line {number}: not a JSON object.")
+                    yield row
+    except (UnicodeDecodeError, json.JSONDecodeError, EOFError, gzip.BadGzipFile) as error:
+        raise SettingsError(f"{path}: {error}") from error
+
+
+def _id(row: dict[str, Any], path: Path) -> str:
+    for key in ("_id", "id"):
+        if key in row:
+            return _keepable(str(row[key]))
+    raise SettingsError(f"{path}: a line without _id.")
+
+
+def _keepable(id: str) -> str:
+    return _UNPAIRED.sub("\ufffd", id).replace("\0", "\ufffd")  # as Postgres can hold it
+
+
+def _text(row: dict[str, Any], key: str) -> str:
+    value = row.get(key)
+    return _UNPAIRED.sub("\ufffd", str(value)) if value is not None else ""
+
+
+def _number(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None

@@ -1,4 +1,4 @@
-"""How well, and how fast, passages are found: on any folder in BEIR layout, in each lane and both fused."""
+"""How well, and how fast, passages are found: on any folder in BEIR layout, by lane."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from pathlib import Path
 from kiban.backends.postgres.library import PostgresLibrary
 from kiban.backends.postgres.scratch import scratch_database
 from kiban.backends.postgres.search import PostgresSearch
-from kiban.bench import beir, metrics
+from kiban.bench import beir, metrics, uncertainty
 from kiban.bench.beir import JudgedQuestion
 from kiban.domain.access import EVERYONE, Audience, Principal
 from kiban.domain.document import Arrival, ParsedDocument, SourceFile
 from kiban.domain.question import Passage
+from kiban.errors import SettingsError
 from kiban.ingest import chunking
 from kiban.ports import Embedder, Progress, Tokenizer
 from kiban.retrieve.search import find
@@ -25,6 +26,7 @@ LANES = {"dense": ("dense",), "lexical": ("lexical",), "fused": ("dense", "lexic
 PASSAGES = 200  # asked for, so that fifty documents are among them
 BATCH = 64  # documents
 Parsed = tuple[SourceFile, ParsedDocument]
+Ask = Callable[[str], list[Passage]]
 SOMEONE = Principal("bench", frozenset())
 
 
@@ -38,6 +40,18 @@ class LaneFigures:
     mrr_at_10: float
     p50_ms: float
     p95_ms: float
+    ndcg_at_10_interval: tuple[float, float]  # 95 %, over questions
+
+
+@dataclass(frozen=True, slots=True)
+class LaneDifference:
+    """nDCG@10 of one lane less that of another, question by question, with its paired 95 % interval."""
+
+    lane: str
+    other: str
+    difference: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +64,7 @@ class RetrievalFigures:
     questions: int
     ingest_seconds: float
     lanes: dict[str, LaneFigures]
+    differences: tuple[LaneDifference, ...] = ()
 
 
 def measure(
@@ -59,6 +74,7 @@ def measure(
     passwords: Mapping[str, str],
     tokenizer: Tokenizer,
     embedder: Embedder,
+    lanes: Sequence[str] = tuple(LANES),
     limit: int | None = None,
     seed: int = 7,
     exact_limit: int = 20_000,
@@ -69,6 +85,8 @@ def measure(
 
     Raises SettingsError when the folder is not in BEIR layout, PartUnavailable when Postgres does not answer.
     """
+    if unknown := set(lanes) - set(LANES):
+        raise SettingsError(f"lanes: {', '.join(sorted(unknown))}; there are {', '.join(LANES)}.")
     asked = beir.questions(folder, limit, seed)
     with scratch_database(admin_dsn, passwords) as postgres:
         library, index = PostgresLibrary(postgres), PostgresSearch(postgres)
@@ -78,68 +96,41 @@ def measure(
         began = time.monotonic()
         corpus, done = list(beir.documents(folder, Audience(frozenset({EVERYONE})))), 0
         for batch in _batches(corpus):
-            arrivals = _cut(batch, tokenizer)
+            arrivals = cut(batch, tokenizer)
             texts = [chunking.embedding_text(one.title, chunk) for one in arrivals for chunk in one.chunks]
             library.put("bench", arrivals, {generation: embedder.passages(texts)})
             done += len(batch)
             progress(done, len(corpus), "documents")
         library.tend_index(graph_zone_chunks)
         seconds = time.monotonic() - began
-
-        figures = {}
-        for asked_in, (name, lanes) in enumerate(LANES.items(), start=1):
-            ask = partial(
-                find,
-                who=SOMEONE,
-                index=index,
-                tokenizer=tokenizer,
-                embedder=embedder,
-                generation=generation,
-                limit=PASSAGES,
-                exact_limit=exact_limit,
-                lanes=lanes,
-            )
-            figures[name] = _score(asked, ask)
-            progress(asked_in, len(LANES), "lanes")
+        ask = partial(
+            find,
+            who=SOMEONE,
+            index=index,
+            tokenizer=tokenizer,
+            embedder=embedder,
+            generation=generation,
+            limit=PASSAGES,
+            exact_limit=exact_limit,
+        )
+        found = {name: _ask_all(asked, partial(ask, lanes=LANES[name]), name, progress) for name in lanes}
         counts = library.counts()
+    ranked = {name: _ndcgs(asked, rankings) for name, (rankings, _) in found.items()}
     return RetrievalFigures(
-        str(folder), counts.documents, counts.chunks, len(asked), round(seconds, 1), figures
+        str(folder),
+        counts.documents,
+        counts.chunks,
+        len(asked),
+        round(seconds, 1),
+        {name: figures(asked, rankings, ms) for name, (rankings, ms) in found.items()},
+        tuple(_differences(ranked)),
     )
 
 
-def table(figures: RetrievalFigures) -> str:
-    """Return the figures as aligned text."""
-    of = f"{figures.questions} questions, {figures.documents} documents, {figures.chunks} chunks"
-    lines = [
-        f"{figures.folder}: {of}, ingested in {figures.ingest_seconds} s",
-        "lane     nDCG@10  recall@10  recall@50  MRR@10  p50 ms  p95 ms",
-    ]
-    lines += [
-        f"{name:<8} {lane.ndcg_at_10:7.3f} {lane.recall_at_10:10.3f} {lane.recall_at_50:10.3f}"
-        f" {lane.mrr_at_10:7.3f} {lane.p50_ms:7.1f} {lane.p95_ms:7.1f}"
-        for name, lane in figures.lanes.items()
-    ]
-    return "\n".join(lines)
-
-
-def _batches(corpus: Sequence[Parsed]) -> Iterator[Sequence[Parsed]]:
-    for start in range(0, len(corpus), BATCH):
-        yield corpus[start : start + BATCH]
-
-
-def _cut(batch: Sequence[Parsed], tokenizer: Tokenizer) -> list[Arrival]:
-    """Cut each document that holds any text."""
-    cut = [(file, parsed.title, chunking.cut(parsed, tokenizer)) for file, parsed in batch]
-    return [Arrival(file, title, chunks) for file, title, chunks in cut if chunks]
-
-
-def _score(asked: Sequence[JudgedQuestion], ask: Callable[[str], list[Passage]]) -> LaneFigures:
-    rankings, milliseconds = [], []
-    for question in asked:
-        began = time.perf_counter()
-        passages = ask(question.text)
-        milliseconds.append((time.perf_counter() - began) * 1000)
-        rankings.append(list(dict.fromkeys(passage.uri for passage in passages)))  # a document's best chunk
+def figures(
+    asked: Sequence[JudgedQuestion], rankings: Sequence[Sequence[str]], milliseconds: Sequence[float]
+) -> LaneFigures:
+    """Score rankings of document ids, one a question, best first."""
 
     def mean(metric: Callable[[Sequence[str], Mapping[str, float], int], float], depth: int) -> float:
         return statistics.fmean(
@@ -154,4 +145,69 @@ def _score(asked: Sequence[JudgedQuestion], ask: Callable[[str], list[Passage]])
         mrr_at_10=mean(metrics.reciprocal_rank, 10),
         p50_ms=statistics.median(milliseconds),
         p95_ms=sorted(milliseconds)[int(0.95 * (len(milliseconds) - 1))],
+        ndcg_at_10_interval=uncertainty.interval(_ndcgs(asked, rankings)),
     )
+
+
+def cut(batch: Sequence[Parsed], tokenizer: Tokenizer) -> list[Arrival]:
+    """Cut each document that holds any text."""
+    pieces = [(file, parsed.title, chunking.cut(parsed, tokenizer)) for file, parsed in batch]
+    return [Arrival(file, title, chunks) for file, title, chunks in pieces if chunks]
+
+
+def table(measured: RetrievalFigures) -> str:
+    """Return the figures as aligned text."""
+    of = f"{measured.questions} questions, {measured.documents} documents, {measured.chunks} chunks"
+    lines = [
+        f"{measured.folder}: {of}, ingested in {measured.ingest_seconds} s",
+        "lane      nDCG@10  [95 %]         recall@10  recall@50  MRR@10  p50 ms  p95 ms",
+    ]
+    for name, lane in measured.lanes.items():
+        low, high = lane.ndcg_at_10_interval
+        lines.append(
+            f"{name:<9} {lane.ndcg_at_10:7.3f}  [{low:.3f}, {high:.3f}] {lane.recall_at_10:10.3f}"
+            f" {lane.recall_at_50:10.3f} {lane.mrr_at_10:7.3f} {lane.p50_ms:7.1f} {lane.p95_ms:7.1f}"
+        )
+    for one in measured.differences:
+        between = f"[{one.low:+.3f}, {one.high:+.3f}]"
+        lines.append(f"{one.lane} - {one.other}: nDCG@10 {one.difference:+.3f} {between}")
+    return "\n".join(lines)
+
+
+def _batches(corpus: Sequence[Parsed]) -> Iterator[Sequence[Parsed]]:
+    for start in range(0, len(corpus), BATCH):
+        yield corpus[start : start + BATCH]
+
+
+def _ask_all(
+    asked: Sequence[JudgedQuestion], ask: Ask, name: str, progress: Progress
+) -> tuple[list[list[str]], list[float]]:
+    """Return for each question the documents by their best chunk, and the milliseconds it took."""
+    rankings, milliseconds = [], []
+    for number, question in enumerate(asked, start=1):
+        began = time.perf_counter()
+        passages = ask(question.text)
+        milliseconds.append((time.perf_counter() - began) * 1000)
+        rankings.append(without_itself(question, dict.fromkeys(passage.uri for passage in passages)))
+        progress(number, len(asked), name)
+    return rankings, milliseconds
+
+
+def without_itself(question: JudgedQuestion, ranking: Mapping[str, None]) -> list[str]:
+    """Drop a document that *is* the question, as BEIR does for sets such as ArguAna."""
+    return [uri for uri in ranking if uri != question.id or uri in question.relevant]
+
+
+def _ndcgs(asked: Sequence[JudgedQuestion], rankings: Sequence[Sequence[str]]) -> list[float]:
+    return [
+        metrics.ndcg(ranking, question.relevant, 10)
+        for ranking, question in zip(rankings, asked, strict=True)
+    ]
+
+
+def _differences(ranked: Mapping[str, Sequence[float]]) -> Iterator[LaneDifference]:
+    """Compare every later lane with every earlier one."""
+    names = list(ranked)
+    for at, name in enumerate(names):
+        for other in names[:at]:
+            yield LaneDifference(name, other, *uncertainty.difference(ranked[name], ranked[other]))

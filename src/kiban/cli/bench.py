@@ -17,12 +17,14 @@ from rich.table import Table
 from kiban.cli.attacks import attacks
 from kiban.cli.output import Json, bars
 from kiban.cli.parsing import parse
+from kiban.cli.peers import peers
 from kiban.cli.scale import scale
 
 bench = typer.Typer(help="Measure.", invoke_without_command=True)
 bench.command()(attacks)
 bench.command()(parse)
 bench.command()(scale)
+bench.command()(peers)
 
 
 @bench.callback()
@@ -57,20 +59,32 @@ def ratios(context: typer.Context, as_json: Json = False) -> None:
 def retrieval(
     folder: Annotated[Path, typer.Argument(help="corpus.jsonl, queries.jsonl, qrels.tsv")],
     limit: Annotated[int | None, typer.Option(help="Ask at most so many questions, drawn by a seed.")] = None,
+    lanes: Annotated[str, typer.Option(help="Which, with commas between; without it, every one.")] = "",
+    generation: Annotated[
+        str | None,
+        typer.Option(help="Use the embedder of this index generation: its number or its embedder."),
+    ] = None,
+    embedder: Annotated[str | None, typer.Option(help="A known name, a folder or a hub id.")] = None,
     as_json: Json = False,
 ) -> None:
-    """nDCG, recall, MRR and milliseconds of each lane, on any folder in BEIR layout."""
+    """nDCG, recall, MRR and milliseconds of each lane, on any folder in BEIR layout.
+
+    Intervals are 95 % bootstrap intervals over the questions; between two lanes they are paired.
+    """
     from kiban.bench import retrieval as finding
+    from kiban.bench.server import server
     from kiban.wiring import house
 
     furniture = house().furniture
-    with bars(quiet=as_json) as progress:
+    chosen = [lane.strip() for lane in lanes.split(",") if lane.strip()] or list(finding.LANES)
+    with bars(quiet=as_json) as progress, server(furniture) as postgres:
         figures = finding.measure(
             folder,
-            admin_dsn=furniture.roles.admin,
-            passwords=furniture.roles.passwords,
+            admin_dsn=postgres.admin,
+            passwords=postgres.passwords,
             tokenizer=furniture.tokenizer,
-            embedder=furniture.embedder(furniture.base_embedder),
+            embedder=furniture.embedder(house().generations.weights(generation, embedder)),
+            lanes=chosen,
             limit=limit,
             exact_limit=furniture.settings.exact_lane_limit,
             graph_zone_chunks=furniture.settings.graph_zone_chunks,

@@ -15,6 +15,7 @@ from kiban.wiring.door import RegistryDoor
 from kiban.wiring.evidence import Evidence
 from kiban.wiring.feedback import FeedbackDesk
 from kiban.wiring.furniture import Furniture
+from kiban.wiring.generations import Generations
 from kiban.wiring.releases import Releases
 from kiban.wiring.weights import WeightsMaking
 
@@ -28,6 +29,7 @@ class House:
         self.furniture = Furniture(settings)
         self.documents = Documents(self.furniture)
         self.releases = Releases(self.furniture)
+        self.generations = Generations(self.furniture)
         self.answers = Answers(self.furniture, self.releases)
         self.feedback = FeedbackDesk(self.furniture)
         self.weights = WeightsMaking(self.furniture, self.releases, self.answers)

@@ -147,11 +147,11 @@ class Furniture:
 
     @cached_property
     def llm(self) -> Weights:
-        return self._fetched(self.settings.llm)
+        return self.fetched(self.settings.llm)
 
     @cached_property
     def base_embedder(self) -> Weights:
-        return self._fetched(self.settings.embedder)
+        return self.fetched(self.settings.embedder)
 
     def embedder(self, weights: Weights) -> SentenceTransformersEmbedder:
         from kiban.backends.sentence_transformers import SentenceTransformersEmbedder
@@ -188,7 +188,8 @@ class Furniture:
             for generation, path, sha256 in self.library.generations()
         }
 
-    def _fetched(self, name: str) -> Weights:
+    def fetched(self, name: str) -> Weights:
+        """Return a model by a known name, a folder or a hub id."""
         return shelf.find(name, self.settings.state / "models", self.settings.allow_hub, self.stage(name))
 
     # --- Serving ---

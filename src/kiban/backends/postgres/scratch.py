@@ -20,10 +20,7 @@ def scratch_database(admin_dsn: str, passwords: Mapping[str, str]) -> Iterator[P
 
     `passwords` holds those of kiban_writer and kiban_reader. Raises what `migrate` raises.
     """
-    name = f"kiban_scratch_{secrets.token_hex(4)}"
-    _execute(admin_dsn, "create database {}", name)
-    try:
-        here = psycopg.conninfo.make_conninfo(admin_dsn, dbname=name)
+    with blank_database(admin_dsn) as here:
         migrate(here, passwords)
         writer, reader = (dsn_as(here, role, passwords[role]) for role in (WRITER, READER))
         postgres = Postgres(writer, reader, admin_dsn=here)
@@ -31,6 +28,15 @@ def scratch_database(admin_dsn: str, passwords: Mapping[str, str]) -> Iterator[P
             yield postgres
         finally:
             postgres.close()
+
+
+@contextmanager
+def blank_database(admin_dsn: str) -> Iterator[str]:
+    """Give the address of a database with nothing in it. Raises PartUnavailable."""
+    name = f"kiban_scratch_{secrets.token_hex(4)}"
+    _execute(admin_dsn, "create database {}", name)
+    try:
+        yield psycopg.conninfo.make_conninfo(admin_dsn, dbname=name)
     finally:
         _execute(admin_dsn, "drop database {} with (force)", name)
 

@@ -1,0 +1,148 @@
+"""What every side stores and is asked: a judged folder, cut and embedded once, as it is or grown by noise."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kiban.bench import beir
+from kiban.bench.beir import JudgedQuestion
+from kiban.bench.retrieval import cut
+from kiban.domain.access import EVERYONE, Audience
+from kiban.ingest.chunking import CHUNKING, embedding_text
+from kiban.ports import Embedder, Progress, Tokenizer
+
+NOISE = 0.35  # length of the noise beside a unit vector: cosine 0.94 to the real one, as between near chunks
+STEP = 512  # texts embedded between two signs of progress
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLoad:
+    """Chunks are named by their number. Without `asked`, only times can be measured."""
+
+    name: str
+    document_of: list[str]  # of each chunk
+    texts: list[str]
+    terms: list[list[str]]
+    vectors: Vectors
+    asked: list[JudgedQuestion]
+    questions: list[str]
+    question_terms: list[list[str]]
+    question_vectors: Vectors
+    embed_seconds: float
+    embed_query_ms: float
+
+    @property
+    def chunks(self) -> int:
+        return len(self.texts)
+
+    @property
+    def documents(self) -> int:
+        return len(set(self.document_of))
+
+    def write(self, folder: Path) -> None:
+        """Write it as infra/bench/peers/speak.py reads it."""
+        np.save(folder / "chunks.npy", self.vectors)
+        np.save(folder / "questions.npy", self.question_vectors)
+        chunks = zip(self.document_of, self.texts, self.terms, strict=True)
+        _write(folder / "chunks.jsonl", ({"document": d, "text": t, "terms": w} for d, t, w in chunks))
+        asked = zip(self.questions, self.question_terms, strict=True)
+        _write(folder / "questions.jsonl", ({"text": text, "terms": terms} for text, terms in asked))
+
+
+def read(
+    folder: Path,
+    name: str,
+    tokenizer: Tokenizer,
+    embedder: Embedder,
+    *,
+    limit: int,
+    kept: Path,
+    progress: Progress,
+) -> PeerLoad:
+    """Cut and embed a folder. Vectors are kept in `kept`, so that a second run need not embed again.
+
+    Raises SettingsError when the folder is not in BEIR layout.
+    """
+    corpus = list(beir.documents(folder, Audience(frozenset({EVERYONE}))))
+    pieces = [(one, chunk) for one in cut(corpus, tokenizer) for chunk in one.chunks]
+    # The number makes texts that are equal different, for those who look vectors up by text.
+    texts = [f"{embedding_text(one.title, chunk)} ‹{n}›" for n, (one, chunk) in enumerate(pieces)]
+    embedded = [embedding_text(one.title, chunk) for one, chunk in pieces]
+    vectors, seconds = _vectors(embedded, embedder, kept, progress)
+    asked = list({question.text: question for question in beir.questions(folder, limit)}.values())
+    began = time.perf_counter()
+    question_vectors = np.array([embedder.query(question.text) for question in asked], dtype=np.float32)
+    each = (time.perf_counter() - began) / len(asked) * 1000
+    return PeerLoad(
+        name,
+        [one.file.uri for one, _ in pieces],
+        texts,
+        [list(chunk.terms) for _, chunk in pieces],
+        vectors,
+        asked,
+        [question.text for question in asked],
+        [tokenizer.terms(question.text) for question in asked],
+        question_vectors,
+        seconds,
+        each,
+    )
+
+
+def grown(load: PeerLoad, chunks: int, seed: int = 7) -> PeerLoad:
+    """Return the load repeated to `chunks` chunks: real texts and terms, vectors moved by noise of length
+    NOISE, so that no two are equal. For times alone: nobody has judged it."""
+    drawn = np.random.default_rng(seed)
+    source = np.arange(chunks) % load.chunks
+    noise = drawn.standard_normal((chunks, load.vectors.shape[1]), dtype=np.float32)
+    noise *= NOISE / np.linalg.norm(noise, axis=1, keepdims=True)
+    vectors = load.vectors[source] + noise
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return PeerLoad(
+        f"{load.name} grown to {chunks:,} chunks",
+        [f"{load.document_of[at]}~{copy // load.chunks}" for copy, at in enumerate(source)],
+        [f"{load.texts[at]} ‹{copy}›" for copy, at in enumerate(source)],
+        [load.terms[at] for at in source],
+        vectors,
+        [],
+        load.questions,
+        load.question_terms,
+        load.question_vectors,
+        0.0,
+        load.embed_query_ms,
+    )
+
+
+def _vectors(texts: list[str], embedder: Embedder, kept: Path, progress: Progress) -> tuple[Vectors, float]:
+    """Return one vector a text, and the seconds that took when it was done."""
+    digest = hashlib.sha256("\0".join([CHUNKING, str(id_of(embedder)), *texts]).encode()).hexdigest()[:16]
+    path = kept / f"{digest}.npz"
+    if path.exists():
+        with np.load(path) as found:
+            return found["vectors"], float(found["seconds"])
+    began, parts = time.perf_counter(), []
+    for start in range(0, len(texts), STEP):
+        parts.append(np.asarray(embedder.passages(texts[start : start + STEP]), dtype=np.float32))
+        progress(min(start + STEP, len(texts)), len(texts), "embed")
+    seconds, vectors = time.perf_counter() - began, np.concatenate(parts)
+    kept.mkdir(parents=True, exist_ok=True)
+    np.savez(path, vectors=vectors, seconds=seconds)
+    return vectors, seconds
+
+
+def id_of(embedder: Embedder) -> str:
+    """Name an embedder by what it does to a word."""
+    return np.asarray(embedder.query("kiban 基盤"), dtype=np.float16).tobytes().hex()
+
+
+def _write(path: Path, rows: Iterable[dict[str, object]]) -> None:
+    with path.open("w", encoding="utf-8") as lines:
+        lines.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
