@@ -13,7 +13,7 @@ class Generations:
         self._furniture = furniture
 
     def weights(self, generation: str | None = None, embedder: str | None = None) -> Weights:
-        """Return the embedder of a generation, or one by name, folder or hub id, else that of the settings."""
+        """Return the embedder of a generation, or one by name or folder, else that of the settings."""
         if generation is not None:
             raise NotImplementedError
         return self._furniture.fetched(embedder) if embedder else self._furniture.base_embedder
