@@ -14,7 +14,7 @@ from kiban.backends.postgres.library import PostgresLibrary
 from kiban.backends.postgres.schema import READER, WRITER, dsn_as, migrate
 from kiban.backends.postgres.search import PostgresSearch
 from kiban.domain.access import EVERYONE, Audience, Principal
-from kiban.domain.document import Arrival, Chunk, Place, SourceFile
+from kiban.domain.document import Arrival, Chunk, Listed, Listing, Place, SourceFile
 from kiban.domain.text import Span
 from kiban.ingest import absorb
 from kiban.retrieve.search import find
@@ -57,8 +57,8 @@ class Kiban:
 
     # --- the source, for an unchanged corpus ---
 
-    def files(self) -> Iterator[SourceFile]:
-        return (arrival.file for arrival in self._arrivals)
+    def listing(self, cursor: str = "") -> Listing:
+        return Listing([Listed(f.uri, f.tag, f.size, f.audience) for f in self._files()])
 
     def memberships(self) -> Mapping[str, frozenset[str]]:
         return {}
@@ -93,6 +93,9 @@ class Kiban:
         )
         return [self._numbers[passage.uri, passage.span.start] for passage in found]
 
+    def _files(self) -> Iterator[SourceFile]:
+        return (arrival.file for arrival in self._arrivals)
+
     def _cut(self) -> Iterator[Arrival]:
         load = self._load
         for document, numbers in groupby(range(len(load.texts)), key=lambda number: load.documents[number]):
@@ -104,7 +107,8 @@ class Kiban:
                 self._numbers[document, start] = number
                 start = span.end + 2
             whole = hashlib.sha256("\n".join(chunk.original for chunk in chunks).encode()).hexdigest()
-            file = SourceFile(document, Path(document), start, whole, Audience(frozenset({EVERYONE})))
+            readers = Audience(frozenset({EVERYONE}))
+            file = SourceFile(document, Path(document), start, whole, readers, tag=whole)
             yield Arrival(file, document, tuple(chunks))
 
 
