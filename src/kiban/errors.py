@@ -35,7 +35,10 @@ KibanError
     ├── ConcurrentRelease        someone else moved it first
     ├── NoSuchRelease
     ├── NotEarned                the verdict is not "pass"
-    └── NoEffect                 the adapter is loaded but changes nothing
+    ├── NoEffect                 the adapter is loaded but changes nothing
+    ├── NoSuchGeneration
+    ├── UnfitGeneration          it lacks chunks, or was cut otherwise
+    └── GenerationInUse
 """
 
 from __future__ import annotations
@@ -189,3 +192,15 @@ class NotEarned(ReleaseError):
 
 class NoEffect(ReleaseError):
     """The server lists the adapter, but it changes no output."""
+
+
+class NoSuchGeneration(ReleaseError):
+    """The index has no such generation."""
+
+
+class UnfitGeneration(ReleaseError):
+    """This index generation cannot answer as it is."""
+
+
+class GenerationInUse(ReleaseError):
+    """A release that may still answer uses this index generation."""

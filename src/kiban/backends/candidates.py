@@ -96,6 +96,13 @@ class CandidateShelf:
     def folder(self, candidate_id: str) -> CandidateFolder:
         return CandidateFolder(self.root / candidate_id)
 
+    def embedders(self) -> set[str]:
+        """Return the hashes of all embedders that were trained here."""
+        made = (
+            self.folder(path.parent.name).candidate().embedder for path in self.root.glob("*/candidate.json")
+        )
+        return {embedder.sha256 for embedder in made if embedder}
+
     def find(self, candidate_id: str | None = None) -> CandidateFolder:
         """Return a candidate's folder, or the newest one's. Raises NoSuchCandidate."""
         complete = {path.parent.name: path.stat().st_mtime for path in self.root.glob("*/candidate.json")}

@@ -24,6 +24,7 @@ MODULES = {
     "kiban.cli.bench": ("bench",),
     "kiban.cli.feedback": ("feedback",),
     "kiban.cli.search": ("search", "mcp"),
+    "kiban.cli.generations": ("generations",),
     "kiban.cli.learning": ("adapt", "judge", "promote", "rollback", "history"),
 }
 COMMANDS = {command: module for module, commands in MODULES.items() for command in commands}

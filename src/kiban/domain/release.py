@@ -64,6 +64,7 @@ class Shelf:
 class Action(StrEnum):
     FOUNDED = "founded"  # the base release, when the house is built
     PROMOTED = "promoted"
+    FLIPPED = "flipped"  # to another index generation; weights and prompt stayed
     ROLLED_BACK = "rolled back"
     WITHDRAWN = "withdrawn"
 

@@ -1,8 +1,9 @@
 """Which release answers: read from the ledger on every call, so that a deletion withdraws weights at once.
 
-The ledger is read as a pile. Founding and promoting put a release on top; rolling back and withdrawing take
-releases off until the one they name is on top. In force is the topmost release whose curriculum is not
-tainted now. A release that somebody rolled back from, or that was withdrawn, is never returned to.
+The ledger is read as a pile. Founding, promoting and flipping put a release on top; rolling back
+and withdrawing take releases off until the one they name is on top. In force is the topmost
+release whose curriculum is not tainted now. A release that somebody rolled back from, or that was withdrawn,
+is never returned to.
 
 Whoever changes the ledger says which entry they saw last (`seen`). Of two people who saw the same one, the
 first wins and the second gets ConcurrentRelease.
@@ -10,10 +11,14 @@ first wins and the second gets ConcurrentRelease.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kiban.domain.evidence import Outcome, Verdict
 from kiban.domain.release import Action, LedgerEntry, Release
 from kiban.errors import NoSuchRelease, NotEarned
 from kiban.ports import Ledger
+
+ON_TOP = (Action.FOUNDED, Action.PROMOTED, Action.FLIPPED)
 
 
 def found(ledger: Ledger, release: Release, actor: str) -> LedgerEntry:
@@ -66,6 +71,53 @@ def promote(
         reason=" ".join(verdict.reasons),
         evidence=evidence,
     )
+
+
+def flip(
+    ledger: Ledger, release: Release, *, actor: str, reason: str, evidence: str, seen: int
+) -> LedgerEntry:
+    """Let another index generation answer. Repeating it while it answers changes nothing.
+
+    No verdict is asked for: nothing was learnt. The evidence is a comparison of both generations. Raises
+    NotEarned when more than the generation and its embedder would change, ConcurrentRelease when the ledger
+    moved on since entry `seen`.
+    """
+    standing, entries = in_force(ledger), ledger.entries()
+    if standing.id == release.id:
+        return entries[-1]
+    moved = replace(
+        standing,
+        embedder=release.embedder,
+        embedder_sha256=release.embedder_sha256,
+        generation=release.generation,
+    )
+    if moved.id != release.id:
+        raise NotEarned("A flip changes the index generation, and nothing else.")
+    return ledger.append(
+        after=seen, actor=actor, action=Action.FLIPPED, release=release, reason=reason, evidence=evidence
+    )
+
+
+def flip_back(ledger: Ledger, *, actor: str, reason: str) -> LedgerEntry:
+    """Undo the flip that is in force. Raises NoSuchRelease when what is in force is not a flip."""
+    standing = in_force(ledger)
+    put = [e for e in ledger.entries() if e.release_id == standing.id and e.action in ON_TOP]
+    if put[-1].action is not Action.FLIPPED:
+        raise NoSuchRelease("The release in force was not put there by a flip.", mend="kiban rollback")
+    return rollback(ledger, actor=actor, reason=reason)
+
+
+def ground(ledger: Ledger) -> Release:
+    """Return the topmost standing release that learnt nothing: what new candidates are measured against.
+
+    Raises NoSuchRelease when nothing was founded.
+    """
+    return [release for release in _standing(ledger) if release.curriculum_sha256 is None][-1]
+
+
+def returnable(ledger: Ledger) -> list[Release]:
+    """Return every release that answers now, or that rolling back or a withdrawal may return to."""
+    return [ledger.release(release_id) for release_id in _pile(ledger.entries())]
 
 
 def rollback(ledger: Ledger, *, actor: str, reason: str) -> LedgerEntry:
@@ -124,7 +176,7 @@ def _standing(ledger: Ledger) -> list[Release]:
 def _pile(entries: list[LedgerEntry]) -> list[str]:
     pile: list[str] = []
     for entry in entries:
-        if entry.action in (Action.FOUNDED, Action.PROMOTED):
+        if entry.action in ON_TOP:
             pile.append(entry.release_id)
             continue
         while pile and pile[-1] != entry.release_id:

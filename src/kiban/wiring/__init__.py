@@ -29,7 +29,7 @@ class House:
         self.furniture = Furniture(settings)
         self.documents = Documents(self.furniture)
         self.releases = Releases(self.furniture)
-        self.generations = Generations(self.furniture)
+        self.generations = Generations(self.furniture, self.releases)
         self.answers = Answers(self.furniture, self.releases)
         self.feedback = FeedbackDesk(self.furniture)
         self.weights = WeightsMaking(self.furniture, self.releases, self.answers)

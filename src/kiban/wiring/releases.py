@@ -12,6 +12,7 @@ from kiban.backends.weights import verify_adapter
 from kiban.domain.evidence import Verdict
 from kiban.domain.learning import Candidate, Weights
 from kiban.domain.release import LedgerEntry, Release
+from kiban.errors import NoSuchRelease
 from kiban.release import deploy, ledger
 from kiban.wiring.furniture import BASE_MODEL, Furniture
 
@@ -36,9 +37,23 @@ class Releases:
         with self._furniture.postgres.reading(()) as connection:
             posture.check(connection)
 
-    @cached_property
+    @property
     def base(self) -> Release:
-        """Return the release that learnt nothing: the base model with retrieval."""
+        """Return the release that learnt nothing: the base model, with the generation last flipped to."""
+        try:
+            ground = ledger.ground(self._furniture.ledger)
+        except NoSuchRelease:
+            return self._founding
+        return replace(
+            self._founding,
+            embedder=ground.embedder,
+            embedder_sha256=ground.embedder_sha256,
+            generation=ground.generation,
+        )
+
+    @cached_property
+    def _founding(self) -> Release:
+        """Return the release that the settings ask for in an empty house."""
         embedder = self._furniture.base_embedder
         return Release(
             llm=f"{self._furniture.settings.llm}@{self._furniture.llm.sha256[:12]}",

@@ -12,9 +12,9 @@ from kiban.answer import prompt
 from kiban.domain.access import EVERYONE, Audience, Principal
 from kiban.domain.learning import Candidate, Curriculum, Weights
 from kiban.domain.question import Passage
-from kiban.ingest.chunking import embedding_text
 from kiban.wiring.answers import SHOWN, Answers
 from kiban.wiring.furniture import BASE_MODEL, Furniture
+from kiban.wiring.generations import fill
 from kiban.wiring.releases import ADAPTER, EMBEDDER, Releases
 
 log = logging.getLogger(__name__)
@@ -95,16 +95,11 @@ class WeightsMaking:
 
     def build_generation(self, embedder: Weights) -> int:
         """Embed every chunk once more, beside the generation that answers."""
-        library, progress = self._furniture.library, self._furniture.stage("generation")
-        turned = self._furniture.embedder(embedder)
-        generation = self._furniture.generation(embedder)
-        done, total = 0, library.counts().chunks
-        while waiting := library.chunks_without(generation):
-            texts = [embedding_text(title, chunk) for title, chunk in waiting.values()]
-            library.add_embeddings(generation, list(waiting), turned.passages(texts))
-            done += len(waiting)
-            progress(done, total, "")
-        library.tend_index(self._furniture.settings.graph_zone_chunks)
+        furniture = self._furniture
+        generation = furniture.generation(embedder)
+        progress = furniture.stage("generation")
+        fill(furniture.library, generation, furniture.embedder(embedder), progress=progress)
+        furniture.library.tend_index(furniture.settings.graph_zone_chunks)
         return generation
 
     def train_adapter(self, written: Curriculum) -> Weights:

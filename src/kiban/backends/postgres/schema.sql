@@ -432,8 +432,13 @@ $$;
 create or replace function kiban.drop_generation(generation integer) returns void
 language plpgsql security definer set search_path from current as $$
 begin
-    if exists (select from kiban.release where (content ->> 'generation')::integer = $1) then
-        raise exception 'a release was made with generation %', $1;
+    -- The founding release, and whatever somebody may want back.
+    if exists (
+        select from kiban.ledger join kiban.release on release.id = release_id
+        where (content ->> 'generation')::integer = $1
+            and (seq = 1 or seq > (select max(seq) from kiban.ledger) - 5)
+    ) then
+        raise exception 'one of the last releases was made with generation %', $1;
     end if;
     execute format('drop table if exists kiban.embedding_%s', $1);
     delete from kiban.generation where id = $1;
