@@ -52,6 +52,14 @@ def uris(passages: Sequence[Passage]) -> list[str]:
     return [passage.uri for passage in passages]
 
 
+def test_a_passage_knows_where_its_document_is_opened(shelf: Shelf) -> None:
+    arrived = arrival("rules.pdf", "年次有給休暇は二十日。")
+    shelf.put(replace(arrived, file=replace(arrived.file, url="https://portal.example/rules")))
+    [near] = shelf.near(SOMEONE, "年次有給休暇")
+    [matching] = shelf.search.matching(SOMEONE, ["年次"], 10)
+    assert near.url == matching.url == "https://portal.example/rules"
+
+
 def test_what_was_put_comes_back_as_it_was(shelf: Shelf) -> None:
     place = Place(page=3, heading="第2章 > 休暇")
     arrived = arrival("rules.pdf", "年次有給休暇は二十日。", "慶弔休暇は五日。")

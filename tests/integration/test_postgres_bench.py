@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 
 from kiban.backends.embedded_postgres import EmbeddedPostgres
 from kiban.bench.retrieval import measure, table
-from kiban.testing import HashEmbedder, WordTokenizer
+from kiban.errors import SettingsError
+from kiban.retrieve.rerank import Reranking
+from kiban.testing import HashEmbedder, OverlapReranker, WordTokenizer
 
 Admin = psycopg.Connection[tuple[Any, ...]]
 
@@ -62,3 +65,24 @@ def test_every_lane_is_measured_and_the_database_is_gone(
     assert all(one.low <= one.difference <= one.high for one in figures.differences)
     left = admin.execute("select datname from pg_database where datname like 'kiban\\_scratch%'").fetchall()
     assert left == []
+
+
+def test_a_reranker_adds_a_lane_and_unknown_lanes_are_refused(
+    folder: Path, postgres_server: EmbeddedPostgres
+) -> None:
+    def lanes(*names: str, reranking: Reranking | None = None) -> list[str]:
+        figures = measure(
+            folder,
+            admin_dsn=postgres_server.dsn("postgres"),
+            passwords=postgres_server.passwords,
+            tokenizer=WordTokenizer(),
+            embedder=HashEmbedder(),
+            lanes=names,
+            reranking=reranking,
+        )
+        assert json.loads(json.dumps(asdict(figures)))["differences"] is not None
+        return list(figures.lanes)
+
+    assert lanes("lexical", "reranked", reranking=Reranking(OverlapReranker(), 10)) == ["lexical", "reranked"]
+    with pytest.raises(SettingsError, match="reranked"):
+        lanes("reranked")

@@ -20,9 +20,12 @@ from kiban.domain.question import Passage
 from kiban.errors import SettingsError
 from kiban.ingest import chunking
 from kiban.ports import Embedder, Progress, Tokenizer
+from kiban.retrieve.rerank import Reranking
 from kiban.retrieve.search import find
 
-LANES = {"dense": ("dense",), "lexical": ("lexical",), "fused": ("dense", "lexical")}
+BOTH = ("dense", "lexical")
+LANES = {"dense": ("dense",), "lexical": ("lexical",), "fused": BOTH}
+RERANKED = "reranked"  # the fused lane, its best read again; there where a reranker is
 PASSAGES = 200  # asked for, so that fifty documents are among them
 BATCH = 64  # documents
 Parsed = tuple[SourceFile, ParsedDocument]
@@ -74,7 +77,8 @@ def measure(
     passwords: Mapping[str, str],
     tokenizer: Tokenizer,
     embedder: Embedder,
-    lanes: Sequence[str] = tuple(LANES),
+    lanes: Sequence[str] = (),
+    reranking: Reranking | None = None,
     limit: int | None = None,
     seed: int = 7,
     exact_limit: int = 20_000,
@@ -83,10 +87,12 @@ def measure(
 ) -> RetrievalFigures:
     """Ingest the corpus into a database of its own, ask `limit` of its questions, and drop the database.
 
+    Without `lanes` every one is measured; the lane "reranked" needs `reranking`.
     Raises SettingsError when the folder is not in BEIR layout, PartUnavailable when Postgres does not answer.
     """
-    if unknown := set(lanes) - set(LANES):
-        raise SettingsError(f"lanes: {', '.join(sorted(unknown))}; there are {', '.join(LANES)}.")
+    there = LANES | ({RERANKED: BOTH} if reranking else {})
+    if unknown := set(lanes) - set(there):
+        raise SettingsError(f"lanes: {', '.join(sorted(unknown))}; there are {', '.join(there)}.")
     asked = beir.questions(folder, limit, seed)
     with scratch_database(admin_dsn, passwords) as postgres:
         library, index = PostgresLibrary(postgres), PostgresSearch(postgres)
@@ -113,7 +119,10 @@ def measure(
             limit=PASSAGES,
             exact_limit=exact_limit,
         )
-        found = {name: _ask_all(asked, partial(ask, lanes=LANES[name]), name, progress) for name in lanes}
+        found = {}
+        for name in lanes or there:
+            lane = partial(ask, lanes=there[name], reranking=reranking if name == RERANKED else None)
+            found[name] = _ask_all(asked, lane, name, progress)
         counts = library.counts()
     ranked = {name: _ndcgs(asked, rankings) for name, (rankings, _) in found.items()}
     return RetrievalFigures(

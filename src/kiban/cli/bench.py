@@ -76,7 +76,7 @@ def retrieval(
     from kiban.wiring import house
 
     furniture = house().furniture
-    chosen = [lane.strip() for lane in lanes.split(",") if lane.strip()] or list(finding.LANES)
+    chosen = [lane.strip() for lane in lanes.split(",") if lane.strip()]
     with bars(quiet=as_json) as progress, server(furniture) as postgres:
         figures = finding.measure(
             folder,

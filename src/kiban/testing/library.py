@@ -228,6 +228,7 @@ class MemorySearch:
                     original=chunk.original,
                     normalised=chunk.normalised,
                     score=0.0,
+                    url=document.url,
                 )
                 vectors = self._library.vectors[key].items()
                 yield passage, chunk, {generation: of[number] for generation, of in vectors}

@@ -18,7 +18,7 @@ from kiban.document join kiban.zone on zone.id = zone_id
 PASSAGES = """
 select chunk.id, document.id, uri, title, version, page, sheet, slide, heading, anchor,
        span_start, span_end,
-       original, normalised, hit.score
+       original, normalised, hit.score, url
 from hit join kiban.chunk on chunk.id = hit.chunk_id join kiban.document on document.id = chunk.document_id
 """
 
@@ -78,9 +78,10 @@ def passage(
     original: str,
     normalised: str,
     score: float,
+    url: str,
 ) -> Passage:
     """Build from a row of PASSAGES."""
     place, span = Place(page, sheet, slide, heading, anchor), Span(start, end)
     return Passage(
-        chunk_id, document_id, uri, title, version, place, span, original, normalised, float(score)
+        chunk_id, document_id, uri, title, version, place, span, original, normalised, float(score), url
     )
