@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -103,7 +103,7 @@ class PassageShape(BaseModel):
     why: list[WhyShape]
 
 
-EXAMPLE = {
+EXAMPLE: dict[str, Any] = {
     "object": "list",
     "query": "国内出張の宿泊費 / hotel costs",
     "release": "5f0c2e9ab714",

@@ -7,9 +7,9 @@ are no sessions that could outlive it), over stdio whoever the process was start
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import FastAPI, Request
 from mcp.server.mcpserver import Context, MCPServer
@@ -38,6 +38,7 @@ from services.chat.search_shapes import (
 from services.chat.shapes import LONGEST_QUESTION, citation_json
 
 ASKING = "kiban.principal"  # where a request's scope keeps who asks
+Told = TypeVar("Told")
 WhoAsks = Callable[[Context[Any, Any]], Principal]
 
 INSTRUCTIONS = (
@@ -140,7 +141,9 @@ class _Proven:
 
 
 def _asker_of_request(context: Context[Any, Any]) -> Principal:
-    principal = context.request_context.request.scope[ASKING]
+    request = context.request_context.request
+    assert request is not None
+    principal = request.scope[ASKING]
     assert isinstance(principal, Principal)
     return principal
 
@@ -160,7 +163,7 @@ async def _answer(house: ChatHouse, question: str, who: Callable[[], Principal])
     raise PartError("the answer has no end")
 
 
-async def _in_words(work: Any) -> Any:
+async def _in_words(work: Awaitable[Told]) -> Told:
     """Let the agent read what is wrong, when it is something we say on purpose."""
     try:
         return await work
