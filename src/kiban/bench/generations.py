@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -120,7 +121,7 @@ def _timed(ask: Ask, question: str) -> tuple[list[str], float]:
 
 
 def _high(milliseconds: Sequence[float]) -> float:
-    return sorted(milliseconds)[int(0.95 * (len(milliseconds) - 1))]
+    return sorted(milliseconds)[math.ceil(0.95 * len(milliseconds)) - 1]
 
 
 def _question(path: Path, number: int, line: str) -> JudgedQuestion:
