@@ -167,7 +167,7 @@ class Furniture:
             return None
         from kiban.backends.cross_encoder import CrossEncoderReranker
 
-        reranker = CrossEncoderReranker(self._fetched(self.settings.reranker).path, device=self.device)
+        reranker = CrossEncoderReranker(self.fetched(self.settings.reranker).path, device=self.device)
         passages = reranker.passages_within(self.settings.rerank_ms, LONGEST_PASSAGE)
         if not passages:
             log.warning("the reranker reads no passage in %d ms here: not used", self.settings.rerank_ms)
