@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,6 +65,7 @@ def test_a_refusal_crosses_the_wall_with_its_kind_and_detail(jailed: JailedParse
         ("crash", "SIGABRT"),
         ("talkative", "more than 1,048,576"),
         ("liar", "nothing sensible"),
+        ("forger", "nothing sensible"),
     ],
 )
 def test_a_hostile_file_fails_alone_and_the_next_is_read(
@@ -72,6 +74,19 @@ def test_a_hostile_file_fails_alone_and_the_next_is_read(
     with pytest.raises(HostileFile, match=reason):
         _ask(tight, tmp_path, name)
     assert _ask(tight, tmp_path, "good").sections[0].text == "読めた。"
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.05])
+def test_what_one_file_leaves_behind_is_never_taken_for_the_next_ones_text(
+    tight: JailedParser, tmp_path: Path, pause: float
+) -> None:
+    """However fast the next file comes: the liar's own reply may still be on its way, or there already."""
+    for _ in range(5):
+        assert _ask(tight, tmp_path, "good").sections[0].text == "読めた。"
+        with pytest.raises(HostileFile, match="nothing sensible"):
+            _ask(tight, tmp_path, "liar")
+        time.sleep(pause)
+        assert _ask(tight, tmp_path, "good").sections[0].text == "読めた。"
 
 
 def test_what_a_library_prints_is_not_taken_for_a_reply(tight: JailedParser, tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ _DEEDS: dict[str, Callable[[str], object]] = {
     "talkative": lambda _: "あ" * 10_000_000,
     "noisy": lambda _: _print(),
     "liar": lambda _: os.write(0, b"[" * 100_000 + b"\n"),  # its socket
+    "forger": lambda _: os.write(0, b'{"title": "", "sections": [["forged"]], "unread": []}\n' * 3),
     "connect": _connect,
     "read": lambda target: Path(target).read_text(),
     "list": os.listdir,

@@ -1,7 +1,8 @@
 """The worker's side of the jail: confined before it imports a parser, it reads what it is handed.
 
-A request is a name in JSON with the open file it speaks of: a worker needs no path, and could open none. A
-reply is a line of JSON. Both go over one socket, and each request waits for the reply to the one before.
+A request is a word and a name in JSON with the open file it speaks of: a worker needs no path, and could
+open none. A reply is a line: the same word, and JSON. Both go over one socket, and each request waits for the
+reply to the one before.
 """
 
 from __future__ import annotations
@@ -31,18 +32,19 @@ def main() -> None:
     module, name = function.split(":")
     parse: Parse = getattr(importlib.import_module(module), name)
     _answer(parent, json.dumps(lines).encode() + b"\n")
-    for asked_for, descriptor in _requests(parent):
+    for word, asked_for, descriptor in _requests(parent):
         _limit_cpu(limits["cpu_seconds"])
-        _answer(parent, _reply(parse, asked_for, descriptor, limits))
+        _answer(parent, word.encode() + _reply(parse, asked_for, descriptor, limits))
 
 
-def _requests(parent: socket.socket) -> Iterator[tuple[str, int]]:
-    """Yield the name and the descriptor of each file. A request is short, so it comes in one piece."""
+def _requests(parent: socket.socket) -> Iterator[tuple[str, str, int]]:
+    """Yield the word, name and descriptor of each file. A request is short, so it comes in one piece."""
     while True:
         request, descriptors, _, _ = socket.recv_fds(parent, _LONGEST_REQUEST, 1)
         if not request:
             return
-        yield json.loads(request), descriptors[0]
+        word, name = json.loads(request)
+        yield word, name, descriptors[0]
 
 
 def _limit_cpu(seconds: float) -> None:

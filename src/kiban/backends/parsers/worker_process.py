@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import select
 import signal
 import socket
@@ -36,6 +37,10 @@ class Limits:
     pictures: int = 0  # pages and pictures without text that may be read by OCR
 
 
+class _Nonsense(Exception):
+    """A reply that no sane worker gives."""
+
+
 class WorkerProcess:
     """One confined process, started with the first file it is asked about."""
 
@@ -49,21 +54,40 @@ class WorkerProcess:
         self._lock = threading.Lock()
 
     def ask(self, name: str, descriptor: int) -> ParsedDocument:
-        """Return what an open file says. Raises a DocumentError; PartRefused if no worker starts."""
+        """Return what an open file says. Raises a DocumentError; PartRefused if no worker starts.
+
+        A reply must carry the word this request was given. What an earlier file left behind in the socket has
+        no such word: then the worker is replaced, and this file is asked of a new one.
+        """
         with self._lock:
-            process, connection = self._ready()
-            self._files += 1
             try:
-                socket.send_fds(connection, [json.dumps(name).encode()], [descriptor])
-                reply = self._line(process, connection, self.limits.wall_seconds, 2 * self.limits.text_bytes)
-            except BrokenPipeError as error:
-                reason = _obituary(process)
+                return self._asked(name, descriptor)
+            except _Nonsense:
                 self._stop()
-                raise HostileFile(reason) from error
-            except BaseException:
+            try:
+                os.lseek(descriptor, 0, os.SEEK_SET)
+                return self._asked(name, descriptor)
+            except _Nonsense as error:
                 self._stop()
-                raise
-        return _document(reply)
+                raise HostileFile("its parser replied nothing sensible") from error
+
+    def _asked(self, name: str, descriptor: int) -> ParsedDocument:
+        process, connection = self._ready()
+        self._files += 1
+        word = secrets.token_hex(16)
+        try:
+            socket.send_fds(connection, [json.dumps([word, name]).encode()], [descriptor])
+            reply = self._line(process, connection, self.limits.wall_seconds, 2 * self.limits.text_bytes)
+        except BrokenPipeError as error:
+            reason = _obituary(process)
+            self._stop()
+            raise HostileFile(reason) from error
+        except BaseException:
+            self._stop()
+            raise
+        if not reply.startswith(word.encode()):
+            raise _Nonsense
+        return _document(reply[len(word) :])
 
     def lines_of_defence(self) -> tuple[str, ...]:
         """Return what confines the worker on this machine. Raises PartRefused."""
@@ -166,7 +190,7 @@ def _obituary(process: subprocess.Popen[bytes]) -> str:
 
 
 def _document(line: bytes) -> ParsedDocument:
-    """Return what a reply says. A worker that a file has taken over may say anything: it is a HostileFile."""
+    """Return what a reply says. A worker that a file took over may say anything: then it is _Nonsense."""
     try:
         reply: dict[str, Any] = json.loads(line)
         if "error" not in reply:
@@ -176,5 +200,5 @@ def _document(line: bytes) -> ParsedDocument:
         kind, detail = getattr(kiban.errors, reply["error"]), str(reply["detail"])
         refusal = kind(detail) if issubclass(kind, DocumentError) else HostileFile(detail)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise HostileFile("its parser replied nothing sensible") from error
+        raise _Nonsense from error
     raise refusal
