@@ -35,7 +35,7 @@ class JailedParser:
         """Return the text of a file. Raises a DocumentError; PartRefused if no worker starts."""
         if file.size > self.limits.file_bytes:
             raise OversizeFile(f"{file.size:,} bytes, more than {self.limits.file_bytes:,}")
-        name = file.uri if PurePosixPath(file.uri).suffix else file.path.name  # some sources name by ids
+        name = _name(file)
         descriptor = _opened(file)
         try:
             document = self._reader.ask(name, descriptor)
@@ -80,6 +80,13 @@ class JailedParser:
             if not document.sections:
                 raise
             return document
+
+
+def _name(file: SourceFile) -> str:
+    """Return the uri, or what the source called the copy if that ends otherwise: an id or the address of a
+    page says nothing of a format."""
+    ending = file.path.suffix.lower()
+    return file.uri if PurePosixPath(file.uri).suffix.lower() == ending else file.path.name
 
 
 def _noticed(document: ParsedDocument) -> ParsedDocument:

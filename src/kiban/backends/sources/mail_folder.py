@@ -62,7 +62,7 @@ class MailFolderSource:
                     head = head_of(content)
                     audience = self._readers.audience(uri.rpartition("/")[0], head)
                     tag = hashlib.sha256(content).hexdigest()
-                    yield Listed(uri, tag, len(content), audience, identity=message_id(head))
+                    yield Listed(uri, tag, len(content), audience, path.as_uri(), identity=message_id(head))
 
     def _files(self, folder: Path) -> Iterator[Path]:
         try:

@@ -71,12 +71,12 @@ class SitePlace(PlainGroups):
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self._sections: dict[str, tuple[str, ...]] = {}
+        self.sections: dict[str, tuple[str, ...]] = {}
         site.pages.clear()
         self._save()
 
     def readers(self, folder: str, *groups: str) -> None:
-        self._sections[f"{self.site.url}/{quote(folder)}/"] = groups
+        self.sections[f"{self.site.url}/{quote(folder)}/"] = groups
 
     def write(self, name: str, text: str) -> None:
         self.site.html(f"/{name}", f"<p>{text}</p>")
@@ -95,7 +95,7 @@ class SitePlace(PlainGroups):
 
     def source(self, kept: Path, max_bytes: int = 100_000, **options: object) -> WebSource:
         http = SafeHttp(Doorman(["127.0.0.1/32"]), Limits(seconds=20))
-        crawl = Crawl((self.site.url + "/",), dict(self._sections))
+        crawl = Crawl((self.site.url + "/",), dict(self.sections))
         return WebSource("site", http, crawl, kept / "site", max_bytes)
 
     def unreachable(self, kept: Path) -> WebSource:

@@ -66,7 +66,7 @@ class ImapPlace(PlainGroups):
     def __init__(self, port: int) -> None:
         self.account = Account("127.0.0.1", port, "none", USER, PASSWORD)
         self.root = f"kb{next(_numbers)}"
-        self._groups: dict[str, tuple[str, ...]] = {}
+        self.groups: dict[str, tuple[str, ...]] = {}
         self._uris: dict[str, str] = {}
 
     @contextmanager
@@ -76,7 +76,7 @@ class ImapPlace(PlainGroups):
             yield box
 
     def readers(self, folder: str, *groups: str) -> None:
-        self._groups[f"{self.root}/{folder}"] = groups
+        self.groups[f"{self.root}/{folder}"] = groups
 
     def write(self, name: str, text: str) -> None:
         folder, _, title = name.partition("/")
@@ -98,7 +98,7 @@ class ImapPlace(PlainGroups):
         return self._uris[name]
 
     def source(self, kept: Path, max_bytes: int = 100_000) -> ImapSource:
-        readers = LetterReaders("mail", dict(self._groups))
+        readers = LetterReaders("mail", dict(self.groups))
         return ImapSource("mail", self.account, [f"{self.root}/*"], readers, max_bytes)
 
     def unreachable(self, kept: Path) -> ImapSource:
@@ -114,11 +114,11 @@ class MailFolderPlace(PlainGroups):
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._groups: dict[str, tuple[str, ...]] = {}
+        self.groups: dict[str, tuple[str, ...]] = {}
         self._written: dict[str, bytes] = {}
 
     def readers(self, folder: str, *groups: str) -> None:
-        self._groups[f"{folder}.mbox"] = groups
+        self.groups[f"{folder}.mbox"] = groups
 
     def write(self, name: str, text: str) -> None:
         self._written[name] = letter(name.partition("/")[2], text)
@@ -141,7 +141,7 @@ class MailFolderPlace(PlainGroups):
         return f"{folder}.mbox/{hashlib.sha256(self._written[name]).hexdigest()[:32]}.eml"
 
     def source(self, kept: Path, max_bytes: int = 100_000) -> MailFolderSource:
-        return MailFolderSource("mail", self.root, LetterReaders("mail", dict(self._groups)), max_bytes)
+        return MailFolderSource("mail", self.root, LetterReaders("mail", dict(self.groups)), max_bytes)
 
     def unreachable(self, kept: Path) -> MailFolderSource:
         return MailFolderSource("mail", self.root / "nowhere", LetterReaders("mail"), 1)
