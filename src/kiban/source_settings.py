@@ -33,6 +33,7 @@ class AnySource(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(pattern=r"^[\w.-]{1,60}$", description="Unique; documents are kept under it")
+    people_seconds: float = Field(60, gt=0, description="How often to ask who is in which group")
 
 
 class FolderSettings(AnySource):
@@ -40,6 +41,7 @@ class FolderSettings(AnySource):
 
     kind: Literal["folder"]
     path: Path
+    people_seconds: float = Field(2, gt=0, description="How often to ask who is in which group")
 
 
 class S3Settings(AnySource):
@@ -91,6 +93,7 @@ class ImapSettings(LetterSettings):
     """A mailbox on an IMAP server."""
 
     kind: Literal["imap"]
+    people_seconds: float = Field(300, gt=0, description="How often to look who is on which letter")
     host: str
     port: int = Field(993, ge=1, le=65535)
     tls: Literal["tls", "starttls", "none"] = "tls"

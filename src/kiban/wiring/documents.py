@@ -12,12 +12,13 @@ from kiban.domain.document import (
     SourceStatus,
     Tombstone,
 )
-from kiban.errors import TooManyGone
+from kiban.errors import KibanError, PartUnavailable, SourceRefused, TooManyGone
 from kiban.ingest import absorb
 from kiban.ingest.absorb import Reading
 from kiban.ingest.survey import Guard, follow_people, survey
 from kiban.wiring import sources
 from kiban.wiring.furniture import Furniture
+from kiban.wiring.people import PeopleTimes
 
 
 class Documents:
@@ -25,6 +26,7 @@ class Documents:
 
     def __init__(self, furniture: Furniture) -> None:
         self._furniture = furniture
+        self._people = PeopleTimes(furniture.settings)
 
     def sources(self) -> list[str]:
         """Return the names of all sources in the settings."""
@@ -45,20 +47,31 @@ class Documents:
         """Read until nothing of a source waits; any number of processes may do so at once."""
         return absorb.drain(self._furniture.source(source), self._reading())
 
-    def follow_people(self) -> None:
-        """Follow who is in which group, in every source."""
+    def follow_people(self) -> dict[str, KibanError]:
+        """Follow who is in which group, in every source whose time it is; return who did not answer."""
+        failed: dict[str, KibanError] = {}
         for source in self._furniture.sources:
-            follow_people(source, self._furniture.library)
+            if not self._people.due(source.name):
+                continue
+            self._people.asked(source.name)
+            try:
+                follow_people(source, self._furniture.library)
+            except (PartUnavailable, SourceRefused) as error:
+                failed[source.name] = error
+        return failed
 
     def watch_readers(self, seconds: float, pause: float = 2.0) -> int:
-        """Follow people at once, then folders' readers within `pause` of every change, for so long.
+        """Follow people as often as each source's settings say, and folders' readers within `pause` of every
+        change, for so long.
 
-        Returns how often a folder was followed.
+        Returns how often a folder was followed. A source that does not answer keeps no other waiting: what
+        it raised last is raised at the end.
         """
-        self.follow_people()
+        failed: dict[str, KibanError] = {}
         known: dict[str, str] = {}
         until, followed = time.monotonic() + seconds, 0
         while True:
+            failed |= self.follow_people()
             for source in self._furniture.sources:
                 now = sources.rules(source)
                 if now != known.get(source.name, ""):
@@ -66,8 +79,11 @@ class Documents:
                     followed += 1
                 known[source.name] = now
             if time.monotonic() + pause > until:
-                return followed
+                break
             time.sleep(pause)
+        for error in failed.values():
+            raise error
+        return followed
 
     def conclude(self, report: IngestReport) -> IngestReport:
         """Return the report. Raises TooManyGone if deletions were held back."""
