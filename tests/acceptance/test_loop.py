@@ -200,11 +200,15 @@ def test_deleting_a_document_withdraws_the_weights_that_saw_it(
 ) -> None:
     assert house.releases.in_force().id == promoted.id
     (stack.documents / "all" / LEARNT).unlink()
-    assert stack.kiban("ingest")["deleted"] == 1
+    stack.kiban("ingest")  # or a flow that was quicker
+    assert f"all/{LEARNT}" in [
+        gone["uri"] for gone in stack.kiban("documents", "--state", "deleted")["documents"]
+    ]
     answer = ask(stack, "alice", "What is the hotel limit for domestic travel?")
     assert answer["release"] != promoted.id
     assert all(passage["uri"] != f"all/{LEARNT}" for passage in answer["passages"])
-    entry = house.releases.withdraw(actor="acceptance test")
-    assert entry is not None and LEARNT in entry.reason
+    house.releases.withdraw(actor="acceptance test")
+    withdrawn = [entry for entry in house.releases.history() if entry.action is Action.WITHDRAWN]
+    assert len(withdrawn) == 1 and LEARNT in withdrawn[0].reason
     with pytest.raises(CommandFailed, match="NotEarned"):
         stack.kiban("promote")
