@@ -17,6 +17,7 @@ from kiban.backends.postgres.connect import Postgres
 from kiban.domain.access import Principal
 from kiban.domain.document import Document, ParsedDocument, SourceFile
 from kiban.domain.question import Passage
+from kiban.errors import KibanError
 from kiban.ports import Embedder
 from kiban.retrieve.search import find
 from kiban.settings import Settings
@@ -63,7 +64,7 @@ class Readings:
 class Rehearsal:
     """A house with one source, opened anew from its settings whenever these have changed."""
 
-    def __init__(self, kind: str, place: Any, folder: Path, postgres: Postgres, **said: str) -> None:
+    def __init__(self, kind: str, place: Any, folder: Path, postgres: Postgres, **said: Any) -> None:
         self._said = said
         self.kind, self._place, self._folder, self._postgres = kind, place, folder, postgres
         documents = folder / "documents"
@@ -238,3 +239,20 @@ def test_a_page_is_opened_where_its_passage_stands(tmp_path: Path, postgres: Pos
         (passage,) = [one for one in house.finds("suzuki", "until two") if "two" in one.original]
         assert (passage.url, passage.place.anchor) == (place.uri(LUNCH), "noodle")
         house.parser.close()
+
+
+def test_how_a_source_stands_is_told_without_its_secrets(tmp_path: Path, postgres: Postgres) -> None:
+    with _place("sharepoint", tmp_path) as place:
+        place.readers("総務", "staff")
+        place.write(LUNCH, "Noodles until two.")
+        house = Rehearsal("sharepoint", place, tmp_path, postgres, longest_wait=0)
+        house.ingest_all()
+        *_, before = house.documents.outlook()
+    assert (before.name, before.kind, before.states) == ("place", "sharepoint", {"ready": 1})
+    assert before.listed and before.cursor and not before.last_error
+    with pytest.raises(KibanError):
+        house.documents.survey("place")
+    *_, after = house.open().outlook()
+    assert after.last_error and graph.SECRET not in repr(after)
+    assert after.listed == before.listed
+    house.parser.close()

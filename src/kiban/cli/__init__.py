@@ -21,6 +21,7 @@ MODULES = {
     "kiban.cli.models": ("models",),
     "kiban.cli.documents": ("ingest", "ask", "token"),
     "kiban.cli.states": ("documents",),
+    "kiban.cli.sources": ("sources",),
     "kiban.cli.bench": ("bench",),
     "kiban.cli.feedback": ("feedback",),
     "kiban.cli.search": ("search", "mcp"),

@@ -189,6 +189,18 @@ class SourceStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceOutlook:
+    """What an operator wants to know of one source of the settings."""
+
+    name: str
+    kind: str
+    states: Mapping[str, int]  # documents by state
+    listed: datetime | None  # when it was last listed to the end
+    cursor: bool  # will the next listing say only what has changed?
+    last_error: str  # "" since it was last listed to the end
+
+
+@dataclass(frozen=True, slots=True)
 class IngestReport:
     """What one run did."""
 

@@ -9,6 +9,7 @@ from kiban.domain.document import (
     DocumentState,
     IngestReport,
     Lease,
+    SourceOutlook,
     SourceStatus,
     Tombstone,
 )
@@ -19,6 +20,7 @@ from kiban.ingest.survey import Guard, follow_people, survey
 from kiban.wiring import sources
 from kiban.wiring.furniture import Furniture
 from kiban.wiring.people import PeopleTimes
+from kiban.wiring.source_errors import SourceErrors
 
 
 class Documents:
@@ -27,6 +29,7 @@ class Documents:
     def __init__(self, furniture: Furniture) -> None:
         self._furniture = furniture
         self._people = PeopleTimes(furniture.settings)
+        self._errors = SourceErrors(furniture.settings)
 
     def sources(self) -> list[str]:
         """Return the names of all sources in the settings."""
@@ -35,7 +38,9 @@ class Documents:
     def survey(self, source: str, allow_deleting: bool = False) -> IngestReport:
         furniture = self._furniture
         guard = Guard(furniture.settings.deletion_guard, allowed=allow_deleting)
-        return survey(furniture.source(source), furniture.library, furniture.queue, guard)
+        opened = furniture.source(source)
+        with self._errors.noted(opened.name):
+            return survey(opened, furniture.library, furniture.queue, guard)
 
     def next_lease(self, source: str) -> Lease | None:
         return absorb.next_lease(self._furniture.source(source).name, self._furniture.queue)
@@ -58,6 +63,7 @@ class Documents:
                 follow_people(source, self._furniture.library)
             except (PartUnavailable, SourceRefused) as error:
                 failed[source.name] = error
+                self._errors.keep(source.name, error)
         return failed
 
     def watch_readers(self, seconds: float, pause: float = 2.0) -> int:
@@ -109,6 +115,19 @@ class Documents:
 
     def status(self) -> list[SourceStatus]:
         return self._furniture.queue.status()
+
+    def outlook(self) -> list[SourceOutlook]:
+        """Return how every source of the settings stands."""
+        kinds = {each.name: each.kind for each in self._furniture.settings.sources}
+        status = {each.source: each for each in self.status()}
+        found = []
+        for name in self.sources():
+            known, cursor = status.get(name), bool(self._furniture.queue.cursor(name))
+            kind, error = kinds.get(name, "folder"), self._errors.last(name)
+            states, listed = (known.states, known.surveyed) if known else ({}, None)
+            told = error or (known.refused if known else "")
+            found.append(SourceOutlook(name, kind, states, listed, cursor, told))
+        return found
 
     def tombstones(self) -> list[Tombstone]:
         return self._furniture.queue.tombstones()
