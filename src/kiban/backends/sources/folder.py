@@ -1,12 +1,4 @@
-"""A folder as a source of documents, with its readers in YAML files beside them (PyYAML).
-
-`.readers.yaml` says who may read the files of its folder and of folders below that have none of their own:
-
-    readers: [hr, directors]      # or [everyone]
-
-`.people.yaml` at the root says who is in which group:
-
-    tanaka@example.com: [hr]
+"""A folder as a source of documents, with its readers in the YAML files that readers.py describes.
 
 Whatever is missing or cannot be understood means nobody.
 """
@@ -23,20 +15,13 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import yaml
-
-from kiban.backends.sources.readers import is_plain
+from kiban.backends.sources.readers import PEOPLE, READERS, audience_in, is_noise, is_plain, people_in
 from kiban.domain.access import NOBODY, Audience
 from kiban.domain.document import Listed, Listing, SourceFile
 from kiban.errors import BrokenFile, GoneMeanwhile, OversizeFile, PartUnavailable
 
-READERS = ".readers.yaml"
-PEOPLE = ".people.yaml"
-_TEMPORARY_STARTS = (".", "~$")
-_TEMPORARY_ENDS = ("~", ".tmp", ".part", ".crdownload", ".swp")
-_NOT_DOCUMENTS = ("thumbs.db", "desktop.ini")
 _LARGEST_YAML = 1_000_000  # bytes
 _PIECE = 2**20  # bytes copied at a time
 _FRESH = 2.0  # seconds within which two writes may leave one and the same time
@@ -79,23 +64,15 @@ class FolderSource:
 
     def memberships(self) -> Mapping[str, frozenset[str]]:
         """Return groups by person."""
-        listed = _read_yaml(self.root / PEOPLE)
-        if listed is not None and not isinstance(listed, dict):
-            _log.warning(
-                "%s is not a mapping of people to groups: nobody is in any group", self.root / PEOPLE
-            )
-            return {}
-        people = {str(person): _groups(groups) for person, groups in (listed or {}).items()}
-        for person, groups in people.items():
-            if groups is None:
-                _log.warning("%s: the groups of %s are not a list of names", self.root / PEOPLE, person)
-        return {person: groups or frozenset() for person, groups in people.items()}
+        path = self.root / PEOPLE
+        content = _read(path)
+        return {} if content is None else people_in(content, str(path))
 
     def rules(self) -> str:
         """Return what changes whenever a file about readers or people does; cheap enough to ask often."""
         digest = hashlib.sha256()
         for folder, below, files in os.walk(self.root):
-            below[:] = sorted(name for name in below if not _is_noise(name))
+            below[:] = sorted(name for name in below if not is_noise(name))
             for name in sorted({READERS, PEOPLE} & set(files)):
                 with contextlib.suppress(FileNotFoundError):
                     digest.update(
@@ -108,7 +85,7 @@ class FolderSource:
     def _below(self, folder: Path, inherited: Audience, seen: set[str]) -> Iterator[Listed]:
         audience = _audience(folder, inherited)
         for entry in self._entries(folder):
-            if entry.is_symlink() or _is_noise(entry.name):
+            if entry.is_symlink() or is_noise(entry.name):
                 continue
             if entry.is_dir():
                 yield from self._below(Path(entry.path), audience, seen)
@@ -189,37 +166,19 @@ def _audience(folder: Path, inherited: Audience) -> Audience:
     path = folder / READERS
     if not os.path.lexists(path):
         return inherited
-    listed = _read_yaml(path)
-    groups = _groups(listed.get("readers")) if isinstance(listed, dict) else None
-    if groups is None:
-        _log.warning("%s does not say `readers: [group, ...]`: nobody may read what lies there", path)
-        return NOBODY
-    return Audience(groups)
+    content = _read(path)
+    return NOBODY if content is None else audience_in(content, str(path))
 
 
-def _groups(listed: Any) -> frozenset[str] | None:
-    """Return group names, or None if these are none. A comma parts names elsewhere, so no name has one."""
-    if not isinstance(listed, list):
-        return None
-    if not all(isinstance(name, str) and name.strip() and "," not in name for name in listed):
-        return None
-    return frozenset(name.strip() for name in listed)
-
-
-def _read_yaml(path: Path) -> Any:
-    """Return what a YAML file says; None when it is missing, or cannot be read or understood."""
+def _read(path: Path) -> bytes | None:
+    """Return a small regular file's bytes; None when it is missing, is another thing, or cannot be read."""
     try:
         if not stat.S_ISREG(path.lstat().st_mode) or path.lstat().st_size > _LARGEST_YAML:
             _log.warning("%s is not a small regular file: ignored", path)
             return None
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return path.read_bytes()
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        _log.warning("%s cannot be understood: %s", path, error)
+    except OSError as error:
+        _log.warning("%s cannot be read: %s", path, error)
         return None
-
-
-def _is_noise(name: str) -> bool:
-    lower = name.lower()
-    return lower.startswith(_TEMPORARY_STARTS) or lower.endswith(_TEMPORARY_ENDS) or lower in _NOT_DOCUMENTS

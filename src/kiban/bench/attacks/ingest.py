@@ -21,7 +21,8 @@ from kiban.backends.embedded_postgres import EmbeddedPostgres
 from kiban.backends.postgres.connect import Postgres
 from kiban.backends.postgres.schema import READER, WRITER, dsn_as, migrate
 from kiban.backends.postgres.search import PostgresDirectory, PostgresSearch
-from kiban.backends.sources.folder import PEOPLE, READERS, FolderSource
+from kiban.backends.sources.folder import FolderSource
+from kiban.backends.sources.readers import PEOPLE, READERS
 from kiban.bench.attacks import Figure
 from kiban.bench.attacks.ingest_worker import ingest, reading
 from kiban.bench.attacks.stage import Stage
