@@ -392,6 +392,7 @@ begin
     if generation is not null then
         return generation;
     end if;
+    lock table kiban.chunk in share row exclusive mode;  -- in the order of those who store, or we deadlock
     insert into kiban.generation (embedder, embedder_sha256, dimensions, tokenizer, chunking)
     values ($1, $2, $3, $4, $5) returning id into generation;
     partition := format('embedding_%s', generation);
