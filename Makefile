@@ -39,10 +39,10 @@ test: setup-tests  ## the tests
 lint: setup-tests  ## format, style, types, the import contract
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports
 
-bench: setup  ## the ratios: what our service, our flows and our idempotency cost
-	@$(KIBAN) bench
-
 DATA ?= ../shared/data
+bench: setup  ## quality of search, and what parsing, a second ingest, service and flows cost; DATA=DIR
+	@$(KIBAN) bench quick $(if $(wildcard $(DATA)),--data $(DATA))
+
 SETS ?= $(addprefix $(DATA)/,jsquad_valid libreoffice_help_ja/beir_index_ja \
 	libreoffice_help_ja/beir_index_en2ja mtrag_un_govt_cloud)
 bench-peers: setup  ## our search beside BM25, pgvector, Haystack, LlamaIndex and LangChain; SETS="DIR ..."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,7 +77,7 @@ def read(
     # The number makes texts that are equal different, for those who look vectors up by text.
     texts = [f"{embedding_text(one.title, chunk)} ‹{n}›" for n, (one, chunk) in enumerate(pieces)]
     embedded = [embedding_text(one.title, chunk) for one, chunk in pieces]
-    vectors, seconds = _vectors(embedded, embedder, kept, progress)
+    vectors, seconds = kept_vectors(embedded, embedder, kept, progress)
     asked = list({question.text: question for question in beir.questions(folder, limit)}.values())
     began = time.perf_counter()
     question_vectors = np.array([embedder.query(question.text) for question in asked], dtype=np.float32)
@@ -121,8 +121,10 @@ def grown(load: PeerLoad, chunks: int, seed: int = 7) -> PeerLoad:
     )
 
 
-def _vectors(texts: list[str], embedder: Embedder, kept: Path, progress: Progress) -> tuple[Vectors, float]:
-    """Return one vector a text, and the seconds that took when it was done."""
+def kept_vectors(
+    texts: Sequence[str], embedder: Embedder, kept: Path, progress: Progress
+) -> tuple[Vectors, float]:
+    """Return one vector a text, and the seconds that took when it was done: now, or in a run before."""
     digest = hashlib.sha256("\0".join([CHUNKING, str(id_of(embedder)), *texts]).encode()).hexdigest()[:16]
     path = kept / f"{digest}.npz"
     if path.exists():

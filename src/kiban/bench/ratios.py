@@ -18,13 +18,14 @@ from kiban.answer import prompt
 from kiban.backends.postgres.library import PostgresLibrary
 from kiban.backends.postgres.queue import PostgresQueue
 from kiban.backends.postgres.scratch import scratch_database
+from kiban.bench.server import Server
 from kiban.domain.document import IngestReport
 from kiban.errors import PartUnavailable
 from kiban.ingest import absorb
 from kiban.ingest.absorb import Reading
 from kiban.ingest.chunking import CHUNKING
 from kiban.wiring import House
-from kiban.wiring.furniture import BASE_MODEL
+from kiban.wiring.furniture import BASE_MODEL, Furniture
 
 ROUNDS = 7
 QUESTION = "国内出張の宿泊費は1泊につきいくらまでですか。"
@@ -87,13 +88,12 @@ def first_text(house: House, person: str, rounds: int = ROUNDS) -> Ratio:
     return in_turns("first text: our service / vLLM direct", ours, lambda: asyncio.run(direct()), rounds)
 
 
-def unchanged(house: House, documents: Path, rounds: int = 3) -> Ratio:
-    """A second ingest of an unchanged folder over the first, in a database of its own."""
-    furniture = house.furniture
+def unchanged(furniture: Furniture, documents: Path, on: Server, rounds: int = 3) -> Ratio:
+    """A second ingest of an unchanged folder over the first, in a database of its own on a server."""
     embedder = furniture.embedder(furniture.base_embedder)
 
     def first_and_again() -> tuple[float, float]:
-        with scratch_database(furniture.roles.admin, furniture.roles.passwords) as postgres:
+        with scratch_database(on.admin, on.passwords) as postgres:
             library = PostgresLibrary(postgres)
             generation = library.add_generation(
                 "bench", "bench", embedder.dimensions, furniture.tokenizer.name, CHUNKING

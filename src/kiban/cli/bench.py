@@ -18,6 +18,7 @@ from kiban.cli.attacks import attacks
 from kiban.cli.output import Json, bars
 from kiban.cli.parsing import parse
 from kiban.cli.peers import peers
+from kiban.cli.quick import quick
 from kiban.cli.scale import scale
 
 bench = typer.Typer(help="Measure.", invoke_without_command=True)
@@ -25,6 +26,7 @@ bench.command()(attacks)
 bench.command()(parse)
 bench.command()(scale)
 bench.command()(peers)
+bench.command()(quick)
 
 
 @bench.callback()
@@ -33,13 +35,15 @@ def ratios(context: typer.Context, as_json: Json = False) -> None:
     if context.invoked_subcommand:
         return
     from kiban.bench import ratios as sides
+    from kiban.bench.server import Server
     from kiban.wiring import house
 
-    documents = house().furniture.settings.documents
+    furniture = house().furniture
+    running = Server(furniture.roles.admin, furniture.roles.passwords)
     load = os.getloadavg()[0]
     found = [
         sides.first_text(house(), "tanaka"),
-        sides.unchanged(house(), documents),
+        sides.unchanged(furniture, furniture.settings.documents, running),
         sides.orchestration(house()),
     ]
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "load_at_start": load}
