@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -55,18 +57,38 @@ class SearchRequest(BaseModel):
 
     @property
     def scope(self) -> Scope:
-        return Scope(
-            sources=tuple(self.sources),
-            under=self.under,
-            formats=tuple(name.lower().removeprefix(".") for name in self.formats),
-            documents=tuple(self.documents),
-            modified_from=self.modified_from,
-            modified_before=self.modified_before,
+        return scope(
+            self.sources,
+            self.under,
+            self.formats,
+            self.modified_from,
+            self.modified_before,
+            documents=self.documents,
         )
 
     @property
     def text(self) -> str:
         return (self.q or self.query).strip()
+
+
+def scope(
+    sources: Sequence[str],
+    under: str,
+    formats: Sequence[str],
+    modified_from: datetime | None,
+    modified_before: datetime | None,
+    *,
+    documents: Sequence[int] = (),
+) -> Scope:
+    """Return what is asked about, however a person writes an ending: ".PDF" is "pdf"."""
+    return Scope(
+        sources=tuple(sources),
+        under=under,
+        formats=tuple(name.lower().removeprefix(".") for name in formats),
+        documents=tuple(documents),
+        modified_from=modified_from,
+        modified_before=modified_before,
+    )
 
 
 class PlaceShape(BaseModel):

@@ -17,7 +17,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import ToolAnnotations
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -34,10 +34,12 @@ from services.chat.search_shapes import (
     PassageShape,
     found_shape,
     passage_shapes,
+    scope,
 )
 from services.chat.shapes import LONGEST_QUESTION, citation_json
 
 ASKING = "kiban.principal"  # where a request's scope keeps who asks
+NONE: list[str] = []  # no condition
 Told = TypeVar("Told")
 WhoAsks = Callable[[Context[Any, Any]], Principal]
 
@@ -62,6 +64,26 @@ Words = Annotated[
 ]
 Limit = Annotated[int, Field(ge=1, le=50, description="件数の上限 / passages, at most")]
 Lanes = Annotated[list[Lane], Field(min_length=1, description="検索の方式 / which lanes to search")]
+Sources = Annotated[list[str], Field(description="この取得元の文書だけ / only documents of these sources")]
+Under = Annotated[
+    str,
+    Field(
+        max_length=2_000,
+        description="URIがこれで始まる文書だけ / only documents whose uri begins so, e.g. minutes/",
+    ),
+]
+Formats = Annotated[
+    list[str],
+    Field(description="この拡張子の文書だけ / only documents whose uri ends so, e.g. pdf"),
+]
+ModifiedFrom = Annotated[
+    AwareDatetime | None,
+    Field(description="この日時以降に更新（時差つき） / modified at or after this, with an offset"),
+]
+ModifiedBefore = Annotated[
+    AwareDatetime | None,
+    Field(description="この日時より前に更新（時差つき） / modified before this, with an offset"),
+]
 
 
 class CitationShape(BaseModel):
@@ -96,10 +118,20 @@ def tool_server(house: ChatHouse, who_asks: WhoAsks) -> MCPServer[Any]:
 
     @server.tool(title="社内文書を検索 / Search documents", description=SEARCH, annotations=reads)
     async def search(
-        query: Words, context: Context[Any, Any], limit: Limit = 8, lanes: Lanes = EVERY_LANE
+        query: Words,
+        context: Context[Any, Any],
+        limit: Limit = 8,
+        lanes: Lanes = EVERY_LANE,
+        sources: Sources = NONE,
+        under: Under = "",
+        formats: Formats = NONE,
+        modified_from: ModifiedFrom = None,
+        modified_before: ModifiedBefore = None,
     ) -> FoundShape:
+        about = scope(sources, under, formats, modified_from, modified_before)
+
         def found() -> FoundShape:
-            return found_shape(query, house.search(query, who_asks(context), limit, lanes))
+            return found_shape(query, house.search(query, who_asks(context), limit, lanes, about))
 
         return await _in_words(asyncio.to_thread(found))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -25,13 +26,29 @@ def search(
     who: Annotated[str, typer.Option("--as", help="The person who asks.")],
     limit: Annotated[int, typer.Option(min=1, max=50, help="Passages, at most.")] = 10,
     lanes: Annotated[str, typer.Option(help="dense, lexical, or both with a comma between.")] = "",
+    source: Annotated[
+        list[str] | None, typer.Option(help="Only documents of this source; may be repeated.")
+    ] = None,
+    under: Annotated[str, typer.Option(help="Only documents whose uri begins so, e.g. minutes/.")] = "",
+    format: Annotated[
+        list[str] | None, typer.Option(help="Only documents whose uri ends so, e.g. pdf; may be repeated.")
+    ] = None,
+    modified_from: Annotated[
+        datetime | None, typer.Option(help="Only documents modified at or after this, in local time.")
+    ] = None,
+    modified_before: Annotated[
+        datetime | None, typer.Option(help="Only documents modified before this, in local time.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Find passages among what a person may read; no model is asked."""
     from kiban.wiring import house
+    from services.chat.search_shapes import scope
 
     answers = house().answers
-    found = answers.search(question, answers.known(who), limit, _lanes(lanes))
+    dates = (given and given.astimezone() for given in (modified_from, modified_before))
+    about = scope(source or (), under, format or (), *dates)
+    found = answers.search(question, answers.known(who), limit, _lanes(lanes), about)
     if as_json:
         typer.echo(json.dumps({"query": question, **asdict(found)}, ensure_ascii=False, indent=1))
     else:
