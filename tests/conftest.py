@@ -14,7 +14,7 @@ from kiban.backends.postgres.connect import Postgres
 from kiban.backends.postgres.schema import migrate
 
 LEARNING = ("decision", "feedback", "ledger", "release", "lineage", "curriculum")
-TABLES = (*LEARNING, "embedding", "posting", "sensitive", "chunk", "document")
+TABLES = (*LEARNING, "embedding", "posting", "sensitive", "picture", "chunk", "document")
 TALLIES = ("graph", "zone_tally", "term_tally", "change_tally")
 COUNTED = (*TALLIES, "generation", "membership", "source", "tombstone", "zone")
 EMPTY = f"truncate {', '.join(f'kiban.{table}' for table in (*TABLES, *COUNTED))}"

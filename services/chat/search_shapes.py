@@ -11,8 +11,8 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from kiban.domain.question import Found, Passage, Scope
 from services.chat.shapes import LONGEST_QUESTION
 
-Lane = Literal["dense", "lexical"]
-EVERY_LANE: list[Lane] = ["dense", "lexical"]
+Lane = Literal["dense", "lexical", "pictures"]
+USUAL_LANES: list[Lane] = ["dense", "lexical"]
 MOST_PASSAGES = 50
 
 
@@ -35,7 +35,10 @@ class SearchRequest(BaseModel):
     query: str = Field("", max_length=LONGEST_QUESTION, description="The older name of q")
     limit: int = Field(10, ge=1, le=MOST_PASSAGES, description="Passages to return, at most")
     lanes: Annotated[list[Lane], BeforeValidator(_split)] = Field(
-        EVERY_LANE, min_length=1, description="Which lanes to search; all of them are fused"
+        USUAL_LANES,
+        min_length=1,
+        description="Which lanes to search, fused; pictures finds the passages beside figures and drawings, "
+        "where such are kept",
     )
 
     sources: Annotated[list[str], BeforeValidator(_split)] = Field(

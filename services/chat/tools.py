@@ -28,7 +28,7 @@ from services.chat.errors import TOOLS
 from services.chat.guard import asker
 from services.chat.house import ChatHouse
 from services.chat.search_shapes import (
-    EVERY_LANE,
+    USUAL_LANES,
     FoundShape,
     Lane,
     PassageShape,
@@ -121,7 +121,7 @@ def tool_server(house: ChatHouse, who_asks: WhoAsks) -> MCPServer[Any]:
         query: Words,
         context: Context[Any, Any],
         limit: Limit = 8,
-        lanes: Lanes = EVERY_LANE,
+        lanes: Lanes = USUAL_LANES,
         sources: Sources = NONE,
         under: Under = "",
         formats: Formats = NONE,

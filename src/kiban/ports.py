@@ -16,6 +16,7 @@ from kiban.domain.document import (
     Listed,
     Listing,
     ParsedDocument,
+    Picture,
     SourceFile,
     SourceStatus,
     Tombstone,
@@ -83,6 +84,17 @@ class Embedder(Protocol):
     dimensions: int
 
     def passages(self, texts: Sequence[str]) -> Sequence[Vector]: ...
+
+    def query(self, text: str) -> Vector: ...
+
+
+class PictureEmbedder(Protocol):
+    """Turns pictures, and questions about them, into unit vectors of one space."""
+
+    sha256: str  # of what makes the pictures' vectors: those of another do not compare
+    dimensions: int
+
+    def pictures(self, pictures: Sequence[Picture]) -> Sequence[Vector]: ...
 
     def query(self, text: str) -> Vector: ...
 
@@ -226,6 +238,13 @@ class SearchIndex(Protocol):
 
         A scope does not change the statistics: how rare a word is does not depend on where one looks.
         """
+        ...
+
+    def pictured(
+        self, who: Principal, vector: Vector, embedder_sha256: str, limit: int, *, scope: Scope = EVERYTHING
+    ) -> list[Passage]:
+        """Return the chunks beside the nearest pictures by cosine, best first, each once; score is the
+        cosine of the nearest picture beside it."""
         ...
 
 

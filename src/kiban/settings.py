@@ -70,6 +70,17 @@ class Settings(BaseSettings):
     rerank_ms: int = Field(
         200, ge=0, description="Milliseconds a reranker may take, turned into a number of passages at start"
     )
+    picture_embedder: str = Field(
+        "",
+        description="A CLIP model in the sentence-transformers format, by which figures and drawings are "
+        "found: a folder or a hub id; empty: pictures are not kept",
+    )
+    picture_text_embedder: str = Field(
+        "",
+        description="A model that reads questions into that space, in other languages: a folder or a hub id; "
+        "empty: the same model",
+    )
+    pictures: int = Field(50, ge=1, description="Pictures of one document that are kept, at most")
     synonyms: Path | None = Field(
         None, description="The company's abbreviations; unset: .synonyms.yaml at the root of `documents`"
     )

@@ -25,7 +25,9 @@ def search(
     question: Annotated[str, typer.Argument(help="質問または検索語 / a question or words to search for")],
     who: Annotated[str, typer.Option("--as", help="The person who asks.")],
     limit: Annotated[int, typer.Option(min=1, max=50, help="Passages, at most.")] = 10,
-    lanes: Annotated[str, typer.Option(help="dense, lexical, or both with a comma between.")] = "",
+    lanes: Annotated[
+        str, typer.Option(help="dense, lexical, pictures, with a comma between; the first two if not said.")
+    ] = "",
     source: Annotated[
         list[str] | None, typer.Option(help="Only documents of this source; may be repeated.")
     ] = None,
@@ -76,11 +78,11 @@ def mcp(
 
 
 def _lanes(given: str) -> tuple[str, ...]:
-    from kiban.retrieve.search import LANES
+    from kiban.retrieve.search import EVERY_LANE, LANES
 
     chosen = tuple(lane.strip() for lane in given.split(",") if lane.strip()) or LANES
-    if unknown := set(chosen) - set(LANES):
-        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: there are {', '.join(LANES)}")
+    if unknown := set(chosen) - set(EVERY_LANE):
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: there are {', '.join(EVERY_LANE)}")
     return chosen
 
 

@@ -89,12 +89,25 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A figure, drawing or photograph in a document, made small. Pixels, not a file: nobody has to decode
+    what came out of somebody's document."""
+
+    at: int  # where it stands: a character of ParsedDocument.text
+    width: int  # pixels
+    height: int
+    rgb: bytes  # three a pixel, row by row from the top
+    caption: str = ""  # what is said of it: its alternative text, or the line under or above it
+
+
+@dataclass(frozen=True, slots=True)
 class ParsedDocument:
     """What a parser made of a file: a title and sections in reading order."""
 
     title: str
     sections: tuple[Section, ...]
     unread: tuple[Place, ...] = ()  # pictures that may hold text, and that nobody has read
+    pictures: tuple[Picture, ...] = ()  # in reading order; none unless asked for
 
     @property
     def text(self) -> str:
@@ -118,12 +131,23 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
+class EmbeddedPicture:
+    """A picture with the vector under which it is found, and the chunk it stands beside."""
+
+    picture: Picture
+    chunk: int  # its ordinal
+    embedder_sha256: str = ""  # of the model that made the vector
+    vector: tuple[float, ...] = ()  # unit length; none until it is embedded
+
+
+@dataclass(frozen=True, slots=True)
 class Arrival:
     """A file that has been read and cut, ready to be stored."""
 
     file: SourceFile
     title: str
     chunks: tuple[Chunk, ...]
+    pictures: tuple[EmbeddedPicture, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

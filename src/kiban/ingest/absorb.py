@@ -25,9 +25,19 @@ from kiban.domain.document import (
     SourceFile,
 )
 from kiban.errors import DocumentError, EmptyFile, KibanError, PartUnavailable
-from kiban.ingest import chunking, sensitive
+from kiban.ingest import chunking, pictures, sensitive
 from kiban.ingest.survey import CAREFUL, Guard, survey
-from kiban.ports import Detector, Embedder, Library, Parser, Progress, Queue, Source, Tokenizer
+from kiban.ports import (
+    Detector,
+    Embedder,
+    Library,
+    Parser,
+    PictureEmbedder,
+    Progress,
+    Queue,
+    Source,
+    Tokenizer,
+)
 
 BATCH = 64  # files; enough chunks for the embedder to sort by length
 LEASE = 60.0  # seconds, extended while the worker lives
@@ -46,6 +56,7 @@ class Reading:
     tokenizer: Tokenizer
     embedders: Mapping[int, Embedder]  # by generation
     detector: Detector | None = None
+    picture_embedder: PictureEmbedder | None = None
 
 
 def run(
@@ -130,6 +141,8 @@ def _absorb(source: Source, lease: Lease, reading: Reading) -> IngestReport:
                 file.path.unlink()
     stored = frozenset[str]()
     if arrivals:
+        if reading.picture_embedder is not None:
+            arrivals = pictures.embed(arrivals, reading.picture_embedder)
         vectors = _vectors(arrivals, reading.embedders)
         stored = reading.library.put(lease.source, arrivals, vectors, lease.id)
     for file in unchanged:
@@ -181,7 +194,8 @@ def _read(file: SourceFile, reading: Reading) -> Arrival:
         raise EmptyFile("no text")
     if reading.detector is not None:
         chunks = sensitive.mark(parsed, chunks, reading.detector)
-    return Arrival(file, parsed.title, chunks)
+    shown = pictures.beside(parsed.pictures, chunks) if reading.picture_embedder is not None else ()
+    return Arrival(file, parsed.title, chunks, shown)
 
 
 def _vectors(

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 
 from kiban.domain.access import Principal
 from kiban.domain.question import EVERYTHING, Passage, Scope, Synonyms, Turn
-from kiban.ports import Embedder, SearchIndex, Tokenizer
+from kiban.ports import Embedder, PictureEmbedder, SearchIndex, Tokenizer
 from kiban.retrieve import decompose, rewrite, synonyms
 from kiban.retrieve.fuse import explain, fuse
 from kiban.retrieve.plan import Lane, lane
 from kiban.retrieve.rerank import Reranking, rerank
 
-DENSE, LEXICAL = "dense", "lexical"
+DENSE, LEXICAL, PICTURES = "dense", "lexical", "pictures"
 LANES = (DENSE, LEXICAL)
-WEIGHTS = {DENSE: 0.5, LEXICAL: 0.5}  # measured: on no set is the mixture worse than the better of the two
+EVERY_LANE = (*LANES, PICTURES)  # pictures only when asked for
+# Measured for the first two: on no set is the mixture worse than the better of them. Pictures: not measured.
+WEIGHTS = {DENSE: 0.5, LEXICAL: 0.5, PICTURES: 0.5}
 NO_SYNONYMS = Synonyms()
 DEPTH = 100  # passages each ranking gives to the fusion
 
@@ -35,13 +37,15 @@ def find(
     history: Sequence[Turn] = (),
     known: Synonyms = NO_SYNONYMS,
     reranking: Reranking | None = None,
+    picture_embedder: PictureEmbedder | None = None,
 ) -> list[Passage]:
     """Return what answers the question best among what `who` may read and `scope` holds, best first.
 
-    With one lane and one way to read the question the score is that lane's own: the cosine (dense) or BM25
-    (lexical). Otherwise it is a weighted mean of all rankings, and of the reranker's if there is one, 0..1,
-    which compares passages of one question only. Of a question in two parts, the best for the whole and
-    for each part come in turns, and so their scores need not fall.
+    With one lane and one way to read the question the score is that lane's own: the cosine (dense, pictures)
+    or BM25 (lexical). Otherwise it is a weighted mean of all rankings, and of the reranker's if there is one,
+    0..1, which compares passages of one question only. What the lane of pictures finds are the passages that
+    the pictures stand beside; it needs `picture_embedder`. Of a question in two parts, the best for the whole
+    and for each part come in turns, and so their scores need not fall.
     """
     exact = lane(index.visible_chunks(who, scope), exact_limit) is Lane.EXACT if DENSE in lanes else True
     depth = max(limit, DEPTH)
@@ -52,12 +56,17 @@ def find(
             yield DENSE, index.nearest(who, vector, generation, depth, exact=exact, scope=scope)
         if LEXICAL in lanes:
             yield LEXICAL, index.matching(who, tokenizer.terms(text), depth, scope=scope)
+        if PICTURES in lanes and picture_embedder is not None:
+            seen = picture_embedder.query(text)
+            yield PICTURES, index.pictured(who, seen, picture_embedder.sha256, depth, scope=scope)
 
     found = []
     for part in (question, *decompose.parts(question)):
         readings = list(read(part, history, known))
         rankings = {reading.of(name): ranking for reading in readings for name, ranking in rank(reading.text)}
-        weights = [reading.weight * WEIGHTS[name] for reading in readings for name in LANES if name in lanes]
+        weights = [
+            reading.weight * WEIGHTS[name] for reading in readings for name in EVERY_LANE if name in lanes
+        ]
         passages = _fused(rankings, weights)
         if reranking:
             passages = rerank(part, passages, reranking)

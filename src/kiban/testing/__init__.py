@@ -12,9 +12,10 @@ from kiban.testing.library import MemoryLibrary, MemorySearch, arrival
 from kiban.testing.queue import MemoryQueue
 from kiban.testing.serving import MemoryAdapterHost, ScriptedGenerator, echo_generator, write_adapter
 from kiban.testing.sources import MemoryParser, MemorySource
-from kiban.testing.text import HashEmbedder, OverlapReranker, PatternDetector, WordTokenizer
+from kiban.testing.text import ColourEmbedder, HashEmbedder, OverlapReranker, PatternDetector, WordTokenizer
 
 __all__ = [
+    "ColourEmbedder",
     "HashEmbedder",
     "MemoryAdapterHost",
     "MemoryFeedback",

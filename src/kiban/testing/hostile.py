@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from kiban.domain.document import ParsedDocument, Place, Section
+from kiban.domain.document import ParsedDocument, Picture, Place, Section
 
 
-def misbehave(name: str, content: bytes, pictures: int) -> ParsedDocument:
+def misbehave(name: str, content: bytes, pictures: int, thumbnails: int) -> ParsedDocument:
     """Do what the name says, to what the content says; what the kernel refuses is told, word for word."""
     deed = _DEEDS.get(Path(name).stem, _nothing)
     try:
@@ -21,9 +21,14 @@ def misbehave(name: str, content: bytes, pictures: int) -> ParsedDocument:
     return ParsedDocument(name, (Section(text, Place(page=1)),))
 
 
-def crash(name: str, content: bytes, pictures: int) -> ParsedDocument:
+def crash(name: str, content: bytes, pictures: int, thumbnails: int) -> ParsedDocument:
     """Die of whatever is read."""
     os.abort()
+
+
+def exaggerate(name: str, content: bytes, pictures: int, thumbnails: int) -> ParsedDocument:
+    """Say of a picture that it is larger than it is."""
+    return ParsedDocument(name, (Section("図", Place()),), (), (Picture(0, 200, 100, b"\0" * 3),))
 
 
 def _nothing(_: str) -> str:

@@ -20,6 +20,7 @@ from kiban.domain.document import (
     Chunk,
     Document,
     DocumentState,
+    EmbeddedPicture,
     Listed,
     Place,
     SourceFile,
@@ -205,6 +206,23 @@ class MemorySearch:
             if weights.keys() & counts and self._in_scope(passage, scope)
         ]
         return _best(scored, limit)
+
+    def pictured(
+        self, who: Principal, vector: Vector, embedder_sha256: str, limit: int, *, scope: Scope = EVERYTHING
+    ) -> list[Passage]:
+        scored = []
+        for passage, _, _ in self._visible(who):
+            beside = [each for each in self._pictures(passage) if each.embedder_sha256 == embedder_sha256]
+            if beside and self._in_scope(passage, scope):
+                score = max(float(np.dot(each.vector, vector)) for each in beside)
+                scored.append(replace(passage, score=score))
+        return _best(scored, limit)
+
+    def _pictures(self, passage: Passage) -> list[EmbeddedPicture]:
+        (document,) = (one for one in self._library.documents() if one.id == passage.document_id)
+        ordinal = passage.chunk_id - 1000 * passage.document_id
+        pictures = self._library.arrivals[document.source, document.uri].pictures
+        return [each for each in pictures if each.chunk == ordinal]
 
     def _in_scope(self, passage: Passage, scope: Scope) -> bool:
         (document,) = (one for one in self._library.documents() if one.id == passage.document_id)

@@ -33,9 +33,9 @@ class MemorySource:
         self._files: dict[str, tuple[Listed, bytes]] = {}
         self._told: list[str] = []  # uris in the order in which something happened to them
 
-    def write(self, uri: str, content: str, *readers: str, identity: str = "") -> Listed:
+    def write(self, uri: str, content: str | bytes, *readers: str, identity: str = "") -> Listed:
         """Put a document there; its tag is its content's hash."""
-        data = content.encode()
+        data = content.encode() if isinstance(content, str) else content
         tag = hashlib.sha256(data).hexdigest()
         listed = Listed(uri, tag, len(data), Audience(frozenset(readers)), identity=identity)
         self._files[uri] = (listed, data)

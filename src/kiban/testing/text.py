@@ -1,4 +1,4 @@
-"""A tokenizer, an embedder and a reranker without weights."""
+"""A tokenizer, embedders and a reranker without weights."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kiban.domain.document import Picture
 from kiban.domain.sensitive import Finding, Kind, apart
 from kiban.domain.text import Span
 from kiban.ports import Vector
@@ -51,6 +52,26 @@ class HashEmbedder:
         vector = np.full(self.dimensions, 1e-3)
         for pair in pairs(text.casefold()):
             vector[zlib.crc32(pair.encode()) % self.dimensions] += 1
+        unit: list[float] = (vector / np.linalg.norm(vector)).tolist()
+        return unit
+
+
+class ColourEmbedder:
+    """A PictureEmbedder that knows three colours by their names, and what share of a picture each makes."""
+
+    sha256 = "colours"
+    dimensions = 3
+    _NAMES = (("red", "赤"), ("green", "緑"), ("blue", "青"))
+
+    def pictures(self, pictures: Sequence[Picture]) -> Sequence[Vector]:
+        return [self._unit([sum(picture.rgb[colour::3]) for colour in range(3)]) for picture in pictures]
+
+    def query(self, text: str) -> Vector:
+        return self._unit([sum(name in text.casefold() for name in names) for names in self._NAMES])
+
+    @staticmethod
+    def _unit(shares: Sequence[int]) -> Vector:
+        vector = np.asarray(shares) + 1e-3
         unit: list[float] = (vector / np.linalg.norm(vector)).tolist()
         return unit
 

@@ -15,9 +15,9 @@ from kiban.domain.document import Document
 from kiban.domain.learning import Weights
 from kiban.domain.question import EVERYTHING, Answer, Found, Passage, Scope, Turn
 from kiban.domain.release import Release
-from kiban.errors import UnknownModel
+from kiban.errors import PartRefused, UnknownModel
 from kiban.retrieve.repeats import without_repeats
-from kiban.retrieve.search import LANES, find
+from kiban.retrieve.search import LANES, PICTURES, find
 from kiban.stack.parts import parts
 from kiban.wiring.furniture import BASE_MODEL, Furniture
 from kiban.wiring.releases import Releases
@@ -75,6 +75,9 @@ class Answers:
     ) -> list[Passage]:
         """Search with the embedder and the index generation of a release; what repeats a better passage is
         left out. `history` is this asker's own."""
+        pictures = self._furniture.picture_embedder if PICTURES in lanes else None
+        if PICTURES in lanes and pictures is None:
+            raise PartRefused("No pictures are kept here.", mend="KIBAN_PICTURE_EMBEDDER, then ingest again")
         embedder = Weights(Path(release.embedder), release.embedder_sha256)
         found = find(
             question,
@@ -90,6 +93,7 @@ class Answers:
             history=history,
             known=self._furniture.synonyms,
             reranking=self._furniture.reranking,
+            picture_embedder=pictures,
         )
         return without_repeats(found, limit)
 

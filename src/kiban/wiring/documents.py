@@ -149,4 +149,5 @@ class Documents:
             furniture.tokenizer,
             furniture.live_embedders(),
             furniture.detector,
+            furniture.picture_embedder,
         )

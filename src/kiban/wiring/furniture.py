@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -29,7 +30,7 @@ from kiban.backends.weights import shelf
 from kiban.domain.learning import Curriculum, Weights
 from kiban.domain.question import Synonyms
 from kiban.ingest.chunking import CHUNKING, MAX
-from kiban.ports import Embedder, Progress, Source
+from kiban.ports import Embedder, PictureEmbedder, Progress, Source
 from kiban.retrieve.rerank import Reranking
 from kiban.settings import Settings
 from kiban.stack import databases, environment, machine
@@ -123,6 +124,9 @@ class Furniture:
     @cached_property
     def parser(self) -> JailedParser:
         limits = Limits(file_bytes=self.settings.max_file_mb * 1_000_000)
+        if self.settings.picture_embedder:
+            pictures = self.settings.pictures
+            limits = replace(limits, thumbnails=pictures, cpu_seconds=limits.cpu_seconds + pictures)
         return JailedParser(limits, pictures=self.settings.ocr_pages)
 
     @cached_property
@@ -159,6 +163,18 @@ class Furniture:
         if weights.sha256 not in self._loaded:
             self._loaded[weights.sha256] = SentenceTransformersEmbedder(weights.path, device=self.device)
         return self._loaded[weights.sha256]
+
+    @cached_property
+    def picture_embedder(self) -> PictureEmbedder | None:
+        """Return what embeds pictures; none when the lane is off."""
+        settings = self.settings
+        if not settings.picture_embedder:
+            return None
+        from kiban.backends.picture_embedder import ClipEmbedder
+
+        asked = settings.picture_text_embedder
+        questions = self.fetched(asked).path if asked else None
+        return ClipEmbedder(self.fetched(settings.picture_embedder), questions, device=self.device)
 
     @cached_property
     def reranking(self) -> Reranking | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from kiban.backends.parsers.archive import archive_format
@@ -15,6 +17,7 @@ from kiban.backends.parsers.markdown import read_markdown
 from kiban.backends.parsers.opendocument import read_opendocument
 from kiban.backends.parsers.outlook import is_message, read_outlook
 from kiban.backends.parsers.pdf import read_pdf
+from kiban.backends.parsers.pictures import with_pictures
 from kiban.backends.parsers.plaintext import read_table, read_text
 from kiban.backends.parsers.reading import Reading
 from kiban.backends.parsers.sheet import read_sheets
@@ -66,21 +69,45 @@ _PDF_WITHIN = 1024  # bytes: viewers look this far for "%PDF-"
 _UNSPEAKABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\U000e0000-\U000e007f]")
 
 
-def parse(uri: str, content: bytes, pictures: int = 0) -> ParsedDocument:
-    """Return the text of a file by place; at most so many pictures of text are read, the rest are named.
+def parse(uri: str, content: bytes, pictures: int = 0, thumbnails: int = 0) -> ParsedDocument:
+    """Return the text of a file by place; at most so many pictures of text are read, the rest are named, and
+    at most so many thumbnails of its figures come with it.
 
+    What shows something but says nothing is given its name as text, so that there is a passage to find.
     Raises a DocumentError for what cannot be read.
     """
-    return _speakable(_read(uri, content, Reading(_read, pictures)))
+    path = PurePosixPath(uri)
+    try:
+        document = _speakable(_read(uri, content, Reading(_read, pictures)))
+    except EmptyFile:
+        if not (thumbnails and content.strip()):
+            raise
+        document = ParsedDocument(path.stem, ())
+    if thumbnails:
+        with _blaming_the_file():
+            kind = _kind(content, path.suffix.lower())
+            document = _speakable(with_pictures(document, kind, content, thumbnails))
+    if not document.unread and not document.sections:
+        raise EmptyFile("no text")
+    return document
 
 
 def _read(name: str, content: bytes, reading: Reading) -> ParsedDocument:
     """Read a file, or one within a file."""
     if not content.strip():
         raise EmptyFile(f"{len(content)} bytes")
-    path = PurePosixPath(name)
+    with _blaming_the_file():
+        document = _by_its_reader(PurePosixPath(name), content, reading)
+    if not document.unread and not any(section.text.strip() for section in document.sections):
+        raise EmptyFile("no text")
+    return document
+
+
+@contextmanager
+def _blaming_the_file() -> Iterator[None]:
+    """Let whatever goes wrong in a library be a DocumentError."""
     try:
-        document = _by_its_reader(path, content, reading)
+        yield
     except DocumentError:
         raise
     except MemoryError as error:
@@ -89,9 +116,6 @@ def _read(name: str, content: bytes, reading: Reading) -> ParsedDocument:
         raise HostileFile("it is nested too deeply") from error
     except Exception as error:  # boundary: libraries raise anything at all on damaged files
         raise BrokenFile(f"{type(error).__name__}: {error}"[:300]) from error
-    if not document.unread and not any(section.text.strip() for section in document.sections):
-        raise EmptyFile("no text")
-    return document
 
 
 def _by_its_reader(path: PurePosixPath, content: bytes, reading: Reading) -> ParsedDocument:
@@ -135,4 +159,7 @@ def _speakable(document: ParsedDocument) -> ParsedDocument:
         _UNSPEAKABLE.sub("", document.title),
         tuple(Section(_UNSPEAKABLE.sub("", section.text), section.place) for section in document.sections),
         document.unread,
+        tuple(
+            replace(picture, caption=_UNSPEAKABLE.sub("", picture.caption)) for picture in document.pictures
+        ),
     )

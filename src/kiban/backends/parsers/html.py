@@ -32,20 +32,25 @@ _DEEPEST = 200
 
 
 def read_html(content: bytes, stem: str) -> ParsedDocument:
-    return read_markup(_decode(content), stem)
+    return read_markup(decoded(content), stem)
 
 
 def read_markup(markup: str, stem: str) -> ParsedDocument:
     """Return the document of markup that is decoded already. Raises EmptyFile."""
-    markup = re.sub(r"^\s*<\?xml[^>]*\?>", "", markup)  # lxml refuses a str that declares an encoding
-    try:
-        page = lxml.html.document_fromstring(markup)
-    except ParserError as error:
-        raise EmptyFile("the page has no content") from error
+    page = page_of(markup)
     page_title = " ".join((page.findtext(".//title") or "").split())
     outline = Outline()
     _Walk(outline).body(page)
     return outline.document(page_title or stem)
+
+
+def page_of(markup: str) -> HtmlElement:
+    """Return the tree of markup that is decoded already. Raises EmptyFile."""
+    markup = re.sub(r"^\s*<\?xml[^>]*\?>", "", markup)  # lxml refuses a str that declares an encoding
+    try:
+        return lxml.html.document_fromstring(markup)
+    except ParserError as error:
+        raise EmptyFile("the page has no content") from error
 
 
 class _Walk:
@@ -176,7 +181,7 @@ def _spanned(cell: HtmlElement, name: str) -> int:
     return min(max(int(value), 1), 100) if value.isdecimal() else 1
 
 
-def _decode(content: bytes) -> str:
+def decoded(content: bytes) -> str:
     declared = _CHARSET.search(content[:4096])
     if declared and not content.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         name = {"shift_jis": "cp932", "x-sjis": "cp932", "shift-jis": "cp932"}.get(

@@ -34,7 +34,7 @@ _REPEATED = (qn("w:rt"), "{http://schemas.openxmlformats.org/markup-compatibilit
 def read_word(content: bytes, stem: str) -> ParsedDocument:
     document = docx.Document(BytesIO(content))
     outline = Outline()
-    for block in _blocks(document.element.body):
+    for block in blocks(document.element.body):
         if block.tag == qn("w:tbl"):
             for line in table_lines(_rows(Table(block, document))):
                 outline.add(line)
@@ -43,18 +43,18 @@ def read_word(content: bytes, stem: str) -> ParsedDocument:
     return outline.document(_title(document) or stem)
 
 
-def _blocks(parent: BaseOxmlElement) -> Iterator[BaseOxmlElement]:
+def blocks(parent: BaseOxmlElement) -> Iterator[BaseOxmlElement]:
     """Yield paragraphs and tables in order; content controls are walked through."""
     for child in parent.iterchildren(qn("w:p"), qn("w:tbl"), qn("w:sdt")):
         if child.tag == qn("w:sdt"):
             for content in child.iterchildren(qn("w:sdtContent")):
-                yield from _blocks(content)
+                yield from blocks(content)
         else:
             yield child
 
 
 def _add_paragraph(outline: Outline, paragraph: Paragraph) -> None:
-    text = _text(paragraph._p)
+    text = text_of(paragraph._p)
     style = (paragraph.style.name or "") if paragraph.style is not None else ""
     if heading := _HEADING.match(style):
         outline.heading(int(heading[1]), text)
@@ -73,18 +73,18 @@ def _is_numbered(paragraph: Paragraph) -> bool:
 
 def _rows(table: Table) -> list[list[str]]:
     return [
-        ["\n".join(_text(paragraph) for paragraph in cell._tc.iter(qn("w:p"))) for cell in row.cells]
+        ["\n".join(text_of(paragraph) for paragraph in cell._tc.iter(qn("w:p"))) for cell in row.cells]
         for row in table.rows
     ]
 
 
-def _text(element: BaseOxmlElement) -> str:
+def text_of(element: BaseOxmlElement) -> str:
     """Return the text as it reads with all tracked changes accepted (deleted text has other elements)."""
     if element.tag in _REPEATED:
         return ""
     if element.tag in _PIECES:
         return _PIECES[element.tag] or element.text or ""
-    return "".join(_text(child) for child in element)
+    return "".join(text_of(child) for child in element)
 
 
 def _title(document: Document) -> str:

@@ -13,13 +13,15 @@ import os
 import resource
 import socket
 import sys
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 
 from kiban.backends.parsers.confinement import confine
-from kiban.domain.document import ParsedDocument, Place
+from kiban.domain.document import ParsedDocument, Picture, Place
 from kiban.errors import DocumentError, HostileFile, OversizeFile
 
-Parse = Callable[[str, bytes, int], ParsedDocument]  # name, content, how many pictures it may read
+# Name, content, how many pictures it may read, how many it gives back made small.
+Parse = Callable[[str, bytes, int, int], ParsedDocument]
 
 _LONGEST_REQUEST = 2**16  # bytes
 
@@ -56,7 +58,9 @@ def _limit_cpu(seconds: float) -> None:
 
 def _reply(parse: Parse, name: str, descriptor: int, limits: dict[str, int]) -> bytes:
     try:
-        document = parse(name, _content(descriptor, limits["file_bytes"]), limits["pictures"])
+        document = parse(
+            name, _content(descriptor, limits["file_bytes"]), limits["pictures"], limits["thumbnails"]
+        )
         if sum(len(section.text) for section in document.sections) > limits["text_bytes"]:
             raise HostileFile(f"more than {limits['text_bytes']:,} characters of text")
     except DocumentError as error:
@@ -65,6 +69,7 @@ def _reply(parse: Parse, name: str, descriptor: int, limits: dict[str, int]) -> 
         "title": document.title,
         "sections": [(section.text, *_fields(section.place)) for section in document.sections],
         "unread": [_fields(place) for place in document.unread],
+        "pictures": [_sent(picture) for picture in document.pictures],
     }
     return json.dumps(told, ensure_ascii=False).encode() + b"\n"
 
@@ -79,6 +84,10 @@ def _content(descriptor: int, most: int) -> bytes:
 
 def _fields(place: Place) -> tuple[int | None, str | None, int | None, str, str]:
     return place.page, place.sheet, place.slide, place.heading, place.anchor
+
+
+def _sent(picture: Picture) -> tuple[int, int, int, str, str]:
+    return picture.at, picture.width, picture.height, b64encode(picture.rgb).decode(), picture.caption
 
 
 def _answer(parent: socket.socket, reply: bytes) -> None:

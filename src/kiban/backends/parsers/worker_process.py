@@ -12,11 +12,12 @@ import subprocess
 import sys
 import threading
 import time
+from base64 import b64decode
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import kiban.errors
-from kiban.domain.document import ParsedDocument, Place, Section
+from kiban.domain.document import ParsedDocument, Picture, Place, Section
 from kiban.errors import DocumentError, HostileFile, PartRefused
 
 _COMMAND = (sys.executable, "-I", "-B", "-m", "kiban.backends.parsers.worker")
@@ -35,6 +36,7 @@ class Limits:
     memory_bytes: int = 2 * 2**30  # address space of the worker
     text_bytes: int = 50 * 2**20  # what comes back
     pictures: int = 0  # pages and pictures without text that may be read by OCR
+    thumbnails: int = 0  # pictures that are given back, made small
 
 
 class _Nonsense(Exception):
@@ -196,9 +198,17 @@ def _document(line: bytes) -> ParsedDocument:
         if "error" not in reply:
             sections = [Section(str(text), Place(*place)) for text, *place in reply["sections"]]
             unread = [Place(*place) for place in reply["unread"]]
-            return ParsedDocument(str(reply["title"]), tuple(sections), tuple(unread))
+            pictures = [_picture(*picture) for picture in reply["pictures"]]
+            return ParsedDocument(str(reply["title"]), tuple(sections), tuple(unread), tuple(pictures))
         kind, detail = getattr(kiban.errors, reply["error"]), str(reply["detail"])
         refusal = kind(detail) if issubclass(kind, DocumentError) else HostileFile(detail)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise _Nonsense from error
     raise refusal
+
+
+def _picture(at: int, width: int, height: int, rgb: str, caption: str) -> Picture:
+    picture = Picture(int(at), int(width), int(height), b64decode(rgb, validate=True), str(caption))
+    if min(picture.width, picture.height) < 1 or len(picture.rgb) != 3 * picture.width * picture.height:
+        raise ValueError(f"{width} × {height} pixels in {len(picture.rgb)} bytes")
+    return picture

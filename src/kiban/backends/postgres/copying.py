@@ -54,7 +54,7 @@ def storable(text: str) -> str:
 
 
 def chunks(tx: Connection, shelved: Iterable[Shelved]) -> None:
-    _copy(tx, "chunk", CHUNK, map(_chunk_row, shelved))
+    copy(tx, "chunk", CHUNK, map(_chunk_row, shelved))
 
 
 def sensitive(tx: Connection, shelved: Iterable[Shelved]) -> None:
@@ -64,12 +64,12 @@ def sensitive(tx: Connection, shelved: Iterable[Shelved]) -> None:
         for finding in item.chunk.sensitive
     ]
     if records:
-        _copy(tx, "sensitive", SENSITIVE, records)
+        copy(tx, "sensitive", SENSITIVE, records)
 
 
 def postings(tx: Connection, shelved: Iterable[Shelved]) -> None:
     """Store how often each chunk uses each term, in the key's order: each index page is visited once."""
-    _copy(tx, "posting", POSTING, sorted(row for item in shelved for row in _posting_rows(item)))
+    copy(tx, "posting", POSTING, sorted(row for item in shelved for row in _posting_rows(item)))
 
 
 def embeddings(
@@ -80,14 +80,14 @@ def embeddings(
         (generation, chunk_id, zone, half(vector))
         for (chunk_id, zone), vector in zip(keys, vectors, strict=True)
     )
-    _copy(tx, "embedding", EMBEDDING, records)
+    copy(tx, "embedding", EMBEDDING, records)
 
 
 def memberships(tx: Connection, source: str, groups_by_person: Mapping[str, frozenset[str]]) -> None:
     records = (
         (source, person, group) for person, groups in groups_by_person.items() for group in sorted(groups)
     )
-    _copy(tx, "membership", MEMBERSHIP, records)
+    copy(tx, "membership", MEMBERSHIP, records)
 
 
 def half(vector: Vector) -> HalfVector:
@@ -120,17 +120,15 @@ def _posting_rows(item: Shelved) -> Iterator[tuple[str, int, int, int, int]]:
         yield term, item.id, item.zone, frequency, length
 
 
-def _copy(
-    tx: Connection, table: str, columns: Mapping[str, str], records: Iterable[Sequence[object]]
-) -> None:
+def copy(tx: Connection, table: str, columns: Mapping[str, str], records: Iterable[Sequence[object]]) -> None:
     """Copy into a table. By way of a temporary one: COPY refuses a table under row-level security."""
     names = ", ".join(columns)
     tx.execute(f"create temporary table incoming (like kiban.{table}) on commit drop".encode())
     with tx.cursor() as cursor:
-        with cursor.copy(f"copy incoming ({names}) from stdin (format binary)".encode()) as copy:
-            copy.set_types(list(columns.values()))
+        with cursor.copy(f"copy incoming ({names}) from stdin (format binary)".encode()) as incoming:
+            incoming.set_types(list(columns.values()))
             for record in records:
-                copy.write_row(record)
+                incoming.write_row(record)
     tx.execute(
         f"insert into kiban.{table} ({names}) overriding system value select {names} from incoming".encode()
     )

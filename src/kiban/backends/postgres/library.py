@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import compress
 
-from kiban.backends.postgres import copying, graphs, rows
+from kiban.backends.postgres import copying, graphs, pictures, rows
 from kiban.backends.postgres.connect import Connection, Postgres
 from kiban.backends.postgres.copying import Shelved, storable
 from kiban.backends.postgres.graphs import Graph
@@ -89,7 +89,8 @@ class PostgresLibrary:
     ) -> frozenset[str]:
         with self._storing(source) as tx:
             zones = _still_leased(tx, source, lease) if lease else _zones(tx, arrivals)
-            shelved = _shelve(tx, source, [each for each in arrivals if each.file.uri in zones], zones)
+            stored = [each for each in arrivals if each.file.uri in zones]
+            shelved = _shelve(tx, source, stored, zones)
             taken = [each.file.uri in zones for each in arrivals for _ in each.chunks]
             copying.chunks(tx, shelved)
             copying.sensitive(tx, shelved)
@@ -97,7 +98,8 @@ class PostgresLibrary:
             for generation, of_chunks in vectors.items():
                 keys = [(item.id, item.zone) for item in shelved]
                 copying.embeddings(tx, generation, keys, compress(of_chunks, taken))
-            return frozenset(each.file.uri for each in arrivals if each.file.uri in zones)
+            pictures.store(tx, stored, shelved)
+            return frozenset(each.file.uri for each in stored)
 
     def fail(self, source: str, file: SourceFile, reason: str) -> None:
         with self._storing(source) as tx:

@@ -11,7 +11,7 @@ from kiban.domain.access import EVERYONE
 from kiban.errors import UnsafeRole
 
 GUARDED = ["zone", "document", "chunk", "posting", "embedding", "zone_tally", "term_tally", "graph"]
-GUARDED += ["sensitive"]
+GUARDED += ["sensitive", "picture"]
 GUARDED += ["feedback", "decision"]  # by way of the document they are about
 READABLE = [*GUARDED, "generation", "membership", "release", "ledger", "change_tally"]
 

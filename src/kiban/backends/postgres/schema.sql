@@ -106,6 +106,22 @@ create table if not exists kiban.sensitive (
 );
 create index if not exists sensitive_zone on kiban.sensitive (zone_id);
 
+-- Figures and drawings, small, under the chunk each stands beside. Compared whole: there is no graph.
+create table if not exists kiban.picture (
+    chunk_id bigint not null,
+    zone_id integer not null,
+    ordinal integer not null,  -- within its document
+    caption text not null,
+    thumbnail bytea not null,  -- PNG
+    embedder_sha256 text not null,
+    vector halfvec not null,
+    primary key (chunk_id, ordinal),
+    foreign key (chunk_id, zone_id) references kiban.chunk (id, zone_id)
+        on update cascade on delete cascade
+);
+create index if not exists picture_zone on kiban.picture (zone_id, embedder_sha256);
+alter table kiban.picture alter column vector set storage plain;
+
 -- The key is all that the lexical lane reads: term by term, and only of the zones it may see.
 create table if not exists kiban.posting (
     term text not null,
@@ -344,7 +360,8 @@ declare
     name text;
 begin
     foreach name in array array[
-        'zone', 'document', 'chunk', 'sensitive', 'posting', 'embedding', 'zone_tally', 'term_tally', 'graph'
+        'zone', 'document', 'chunk', 'sensitive', 'posting', 'embedding', 'zone_tally', 'term_tally', 'graph',
+        'picture'
     ] loop
         execute format('alter table kiban.%I enable row level security', name);
         execute format('alter table kiban.%I force row level security', name);
@@ -451,7 +468,7 @@ grant execute on function kiban.add_generation, kiban.settle_tallies, kiban.drop
 grant usage on schema kiban to kiban_writer, kiban_reader;
 grant select, insert, update, delete on kiban.zone, kiban.membership, kiban.source, kiban.tombstone, kiban.document,
     kiban.chunk, kiban.posting, kiban.embedding, kiban.curriculum, kiban.lineage to kiban_writer;
-grant select, insert, update, delete on kiban.sensitive to kiban_writer;
+grant select, insert, update, delete on kiban.sensitive, kiban.picture to kiban_writer;
 grant select, insert on kiban.zone_tally, kiban.term_tally, kiban.change_tally to kiban_writer;
 grant select on kiban.graph to kiban_writer;
 grant select, insert on kiban.release, kiban.ledger, kiban.feedback to kiban_writer;
@@ -461,5 +478,5 @@ grant select on kiban.generation, kiban.tainted_curriculum to kiban_writer;
 grant usage on sequence kiban.chunk_id_seq to kiban_writer;
 grant select on kiban.zone, kiban.document, kiban.chunk, kiban.posting, kiban.embedding,
     kiban.generation, kiban.membership, kiban.release, kiban.ledger, kiban.zone_tally, kiban.term_tally,
-    kiban.change_tally, kiban.graph, kiban.sensitive to kiban_reader;
+    kiban.change_tally, kiban.graph, kiban.sensitive, kiban.picture to kiban_reader;
 grant select (curriculum_sha256) on kiban.tainted_curriculum to kiban_reader;  -- not which documents

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kiban.backends.postgres import bm25, rows, scoping
+from kiban.backends.postgres import bm25, pictures, rows, scoping
 from kiban.backends.postgres.connect import Postgres
 from kiban.backends.postgres.copying import half
 from kiban.domain.access import EVERYONE, Principal
@@ -133,6 +133,12 @@ class PostgresSearch:
     ) -> list[Passage]:
         with self._postgres.reading(_groups(who)) as tx:
             return [rows.passage(*row) for row in bm25.best(tx, terms, limit, scope)]
+
+    def pictured(
+        self, who: Principal, vector: Vector, embedder_sha256: str, limit: int, *, scope: Scope = EVERYTHING
+    ) -> list[Passage]:
+        with self._postgres.reading(_groups(who)) as tx:
+            return pictures.nearest(tx, vector, embedder_sha256, limit, scope)
 
 
 class PostgresDirectory:
