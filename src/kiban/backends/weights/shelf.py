@@ -93,8 +93,9 @@ def shelved(root: Path) -> list[Shelved]:
 
 
 def _given(folder: Path) -> Weights:
-    if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
-        raise BadWeights(f"{folder} does not hold config.json and safetensors.")
+    described = any((folder / name).is_file() for name in ("config.json", "modules.json"))
+    if not described or not any(folder.rglob("*.safetensors")):
+        raise BadWeights(f"{folder} does not hold config.json (or modules.json) and safetensors.")
     return Weights.of(folder)
 
 
