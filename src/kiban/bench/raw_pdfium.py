@@ -13,7 +13,7 @@ _ENOUGH = 0.05  # seconds
 _MOST_ROUNDS = 50
 
 
-def parse(name: str, content: bytes, pictures: int) -> ParsedDocument:
+def parse(name: str, content: bytes, pictures: int, thumbnails: int) -> ParsedDocument:
     """Return pages and CPU seconds as the title, and the number of characters as text. Raises BrokenFile.
 
     A short file is read again and again, since clocks of CPU time may tick only every few milliseconds.
