@@ -250,7 +250,7 @@ def test_pictures_of_text_are_named_until_somebody_reads_them(monkeypatch: pytes
 def test_icons_and_vast_pictures_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(EmptyFile, match="10 × 10 pixels"):
         parse("a.png", files.picture(10, 10))
-    monkeypatch.setattr(image, "_MOST_PIXELS", 1000)
+    monkeypatch.setattr(image, "MOST_PIXELS", 1000)
     with pytest.raises(HostileFile, match="pixels"):
         parse("a.png", files.picture())
 
