@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
+from free_port import find_free_port
 
 from kiban.backends.embedded_postgres import EmbeddedPostgres
 from kiban.backends.postgres.connect import Postgres
@@ -65,9 +65,3 @@ def postgres(
     )
     yield connections
     connections.close()
-
-
-def find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

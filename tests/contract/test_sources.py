@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import find_free_port
+from free_port import find_free_port
 from source_places import Place, buckets, clouds, mailboxes, repositories, sites, tables
 
 from kiban.domain.access import NOBODY, Audience

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from conftest import find_free_port
+from free_port import find_free_port
 from source_places import buckets, mailboxes, repositories, sites, tables
 
 from kiban.backends.embedded_postgres import EmbeddedPostgres
