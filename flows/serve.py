@@ -21,7 +21,7 @@ def main() -> None:
         build_generation.to_deployment("by-hand", concurrency_limit=1),
         tend.to_deployment("tend", cron="*/3 * * * *", concurrency_limit=1),
         follow_people.to_deployment("follow-people", cron="* * * * *", concurrency_limit=1),
-        follow_registry.to_deployment("follow-registry", cron="* * * * *", concurrency_limit=1),
+        follow_registry.to_deployment("follow-registry", cron="1-59/5 * * * *", concurrency_limit=1),
         limit=3,
     )
 
