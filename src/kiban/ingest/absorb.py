@@ -115,9 +115,9 @@ def absorb(source: Source, lease: Lease, reading: Reading, *, seconds: float = L
         with suppress(PartUnavailable):  # then the lease expires by itself
             reading.queue.give_back(lease)
         raise
-    except Exception:
+    except Exception:  # boundary of one lease: a fault of ours is counted, and cannot come back for ever
         with suppress(PartUnavailable):
-            reading.queue.give_back(lease, died=True)  # a fault of ours must not come back for ever
+            reading.queue.give_back(lease, died=True)
         raise
 
 

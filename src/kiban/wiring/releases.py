@@ -126,11 +126,11 @@ class Releases:
 
     def learnt(self) -> dict[str, str | None]:
         """Return the hash of the learnt weights in force by what the registry calls the model."""
-        release, base = self.in_force(), self.base
-        learnt_embedder = release.embedder_sha256 != base.embedder_sha256
+        release = self.in_force()
+        trained_here = self._furniture.candidates.holding(release.embedder_sha256) is not None
         return {
             ADAPTER: release.adapter_sha256,
-            EMBEDDER: release.embedder_sha256 if learnt_embedder else None,
+            EMBEDDER: release.embedder_sha256 if trained_here else None,
         }
 
     def mirror(self) -> None:

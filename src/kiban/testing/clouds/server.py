@@ -6,6 +6,7 @@ import json
 import ssl
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -43,7 +44,7 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-class CloudServer:
+class CloudServer(ABC):
     """Answers on a free port of this machine while its `with` block runs.
 
     `throttle` makes the next requests answer 429 with `retry_after`; `break_on` makes every request whose
@@ -84,8 +85,9 @@ class CloudServer:
         """Return how many requests were answered so far whose path contains `part`."""
         return sum(count for path, count in self.asked.items() if part in path)
 
+    @abstractmethod
     def answer(self, request: Request) -> Response:
-        raise NotImplementedError
+        """Return what this cloud says."""
 
     def busy(self) -> Response:
         """Return what this cloud says when it is asked too often."""
