@@ -1,11 +1,12 @@
-"""Pictures in Postgres: stored under the chunk they stand beside, compared whole, never through a graph."""
+"""Pictures in Postgres, under the chunk each stands beside; compared whole, never by a graph (Pillow)."""
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Iterator, Sequence
+from io import BytesIO
 from itertools import islice
+
+from PIL import Image
 
 from kiban.backends.postgres import copying, rows, scoping
 from kiban.backends.postgres.connect import Connection
@@ -51,15 +52,10 @@ def nearest(tx: Connection, vector: Vector, embedder_sha256: str, limit: int, sc
 
 
 def png(picture: Picture) -> bytes:
-    """Return the picture as a file anybody can look at (W3C PNG, third edition: truecolour, no filter)."""
-    width = 3 * picture.width
-    lines = [picture.rgb[start : start + width] for start in range(0, len(picture.rgb), width)]
-    header = struct.pack(">2I5B", picture.width, picture.height, 8, 2, 0, 0, 0)
-    data = zlib.compress(b"".join(b"\0" + line for line in lines))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
-        for name, content in ((b"IHDR", header), (b"IDAT", data), (b"IEND", b""))
-    )
+    """Return the picture as a file anybody can look at."""
+    file = BytesIO()
+    Image.frombytes("RGB", (picture.width, picture.height), picture.rgb).save(file, "PNG")
+    return file.getvalue()
 
 
 def _records(arrivals: Sequence[Arrival], shelved: Iterator[Shelved]) -> Iterator[tuple[object, ...]]:

@@ -361,7 +361,7 @@ declare
 begin
     foreach name in array array[
         'zone', 'document', 'chunk', 'sensitive', 'posting', 'embedding', 'zone_tally', 'term_tally', 'graph',
-        'picture'
+        'picture', 'feedback', 'decision'
     ] loop
         execute format('alter table kiban.%I enable row level security', name);
         execute format('alter table kiban.%I force row level security', name);
@@ -371,26 +371,12 @@ begin
             'create policy keepers on kiban.%I to kiban_owner, kiban_writer using (true) with check (true)', name);
         execute format(
             'create policy readers on kiban.%I for select to kiban_reader using (%s)', name,
-            case name when 'zone' then 'readers && (select kiban.reading_groups())'
-                else 'zone_id = any (array(select id from kiban.zone))' end);
-    end loop;
-end $$;
-
-do $$
-declare
-    name text;
-begin
-    foreach name in array array['feedback', 'decision'] loop
-        execute format('alter table kiban.%I enable row level security', name);
-        execute format('alter table kiban.%I force row level security', name);
-        execute format('drop policy if exists keepers on kiban.%I', name);
-        execute format('drop policy if exists readers on kiban.%I', name);
-        execute format(
-            'create policy keepers on kiban.%I to kiban_owner, kiban_writer using (true) with check (true)', name);
-        execute format(
-            'create policy readers on kiban.%I for select to kiban_reader using (%s)', name,
-            case name when 'feedback' then 'document_id in (select id from kiban.document)'
-                else 'feedback_id in (select id from kiban.feedback)' end);
+            case name
+                when 'zone' then 'readers && (select kiban.reading_groups())'
+                when 'feedback' then 'document_id in (select id from kiban.document)'
+                when 'decision' then 'feedback_id in (select id from kiban.feedback)'
+                else 'zone_id = any (array(select id from kiban.zone))'
+            end);
     end loop;
 end $$;
 
