@@ -68,6 +68,7 @@ def main() -> None:
     """Run one command. A KibanError ends it with a message that names the mend, and exit code 1."""
     logging.captureWarnings(True)  # deprecations inside libraries are for developers, who run the tests
     logging.getLogger("py.warnings").addHandler(logging.NullHandler())
+    logging.getLogger("py.warnings").propagate = False  # Prefect's root handler would print them all the same
     try:
         app()
     except KibanError as error:
