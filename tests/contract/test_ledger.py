@@ -10,7 +10,7 @@ from kiban.backends.postgres.connect import Postgres
 from kiban.backends.postgres.ledger import PostgresLedger
 from kiban.domain.access import Audience
 from kiban.domain.learning import Curriculum
-from kiban.domain.release import Action, LedgerEntry, Release, tampered
+from kiban.domain.release import Action, LedgerEntry, Release, ZoneAdapter, tampered
 from kiban.errors import ConcurrentRelease, NoSuchRelease
 from kiban.ports import Ledger
 from kiban.testing import MemoryLedger
@@ -36,7 +36,8 @@ def write(ledger: Ledger, after: int, release: Release = BASE, reason: str = "ç
 
 def test_what_was_written_is_read_back_in_order_and_intact(ledger: Ledger) -> None:
     assert ledger.entries() == []
-    other = replace(BASE, prompt_version="prompt-2")
+    zone = ZoneAdapter(("hr", "legal"), "hr@1", "/shelf/hr@1", "h" * 64, "c" * 64)
+    other = replace(BASE, prompt_version="prompt-2", zones=(zone,))
     written = [write(ledger, 0), write(ledger, 1, other), write(ledger, 2)]
     assert ledger.entries() == written
     assert [entry.seq for entry in written] == [1, 2, 3]

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from kiban.domain.evidence import Evaluation, Outcome, Verdict
-from kiban.domain.release import Action, Release, tampered
+from kiban.domain.release import Action, Release, ZoneAdapter, tampered
 from kiban.errors import ConcurrentRelease, NoSuchRelease, NotEarned
 from kiban.release.ledger import found, history, in_force, last_seen, promote, rollback, withdraw
 from kiban.testing import MemoryLedger
@@ -31,6 +31,12 @@ def ledger() -> MemoryLedger:
     founded = MemoryLedger()
     found(founded, BASE, "boot")
     return founded
+
+
+def test_a_release_keeps_the_id_it_was_given_before_releases_could_hold_more() -> None:
+    assert BASE.id == "a215ba0ab58e"
+    zone = ZoneAdapter(("hr",), "hr@1", "/shelf/hr@1", "h" * 64, "c" * 64)
+    assert len({BASE.id, replace(BASE, zones=(zone,)).id, replace(BASE, reranker_sha256="r" * 64).id}) == 3
 
 
 def test_an_empty_ledger_has_no_release_in_force() -> None:

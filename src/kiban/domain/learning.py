@@ -156,3 +156,4 @@ class Candidate:
     embedder: Weights | None
     generation: int | None  # the index generation built with `embedder`
     registered: Sequence[str] = ()  # model versions in the registry, "name/version"
+    reranker: Weights | None = None

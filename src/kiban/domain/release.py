@@ -11,6 +11,20 @@ from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
+class ZoneAdapter:
+    """An adapter that only the members of a zone are answered with."""
+
+    groups: tuple[str, ...]  # the zone's audience, sorted
+    name: str  # the immutable name the generator serves it under
+    path: str
+    sha256: str
+    curriculum_sha256: str
+
+
+ADDED = frozenset({"reranker", "reranker_sha256", "zones"})  # since ids are given: unset, they change no id
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """What answers, as one unit: weights, index generation and prompt move together or not at all."""
 
@@ -22,12 +36,15 @@ class Release:
     embedder_sha256: str
     generation: int
     prompt_version: str
-    curriculum_sha256: str | None  # what the weights saw; None when nothing was learnt
+    curriculum_sha256: str | None  # what the weights for everyone saw; None when nothing was learnt
+    reranker: str | None = None  # path of the reranker's weights
+    reranker_sha256: str | None = None
+    zones: tuple[ZoneAdapter, ...] = ()  # sorted by their groups
 
     @property
     def id(self) -> str:
-        content = json.dumps(asdict(self), sort_keys=True).encode()
-        return hashlib.sha256(content).hexdigest()[:12]
+        named = {name: value for name, value in asdict(self).items() if value or name not in ADDED}
+        return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import psycopg
 from psycopg.types.json import Jsonb
+from pydantic import TypeAdapter
 
 from kiban.backends.postgres.connect import Connection, Postgres
 from kiban.domain.learning import Curriculum
@@ -118,7 +119,7 @@ def _release(tx: Connection, release_id: str) -> Release:
     found = tx.execute("select content from kiban.release where id = %s", [release_id]).fetchone()
     if found is None:
         raise NoSuchRelease(release_id)
-    release = Release(**found[0])
+    release = TypeAdapter(Release).validate_python(found[0])
     if release.id != release_id:
         raise ReleaseError(f"Release {release_id} was altered in the database.")
     return release
