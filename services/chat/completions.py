@@ -23,7 +23,6 @@ from services.chat.shapes import (
     CompletionRequest,
     Json,
     Reply,
-    answer_json,
     event,
 )
 
@@ -52,13 +51,14 @@ async def complete(body: CompletionRequest, who: Asker, house: House, request: R
     watched = request.app.state.metrics.watch(answering, asked)
     if body.stream:
         first = await anext(watched)  # a part that fails now still gets a status code of its own
-        return StreamingResponse(_events(body.model, first, watched), media_type="text/event-stream")
+        events = _events(body.model, first, watched, body.stream_options.include_usage)
+        return StreamingResponse(events, media_type="text/event-stream")
     return JSONResponse(await _whole(body.model, watched))
 
 
 async def _begin(body: CompletionRequest, who: Principal, house: ChatHouse) -> AsyncIterator[str | Answer]:
     if body.model == CHAT:
-        return await asyncio.to_thread(house.answer, body.question, body.history, who)
+        return await asyncio.to_thread(house.answer, body.question, body.history, who, body.form)
     found = await asyncio.to_thread(house.find, body.question, who, SEARCHED)
     release_id = await asyncio.to_thread(house.release_id)
     return _listed(body.question, found, release_id)
@@ -78,27 +78,31 @@ async def _listed(question: str, found: list[Passage], release_id: str) -> Async
 async def _whole(model: str, answering: AsyncIterator[str | Answer]) -> Json:
     async for piece in answering:
         if isinstance(piece, Answer):
-            return Reply(model).whole(piece.text, answer_json(piece))
+            return Reply(model).whole(piece)
     raise PartError("the answer has no end")
 
 
 async def _events(
-    model: str, first: str | Answer, answering: AsyncIterator[str | Answer]
+    model: str, first: str | Answer, answering: AsyncIterator[str | Answer], counted: bool
 ) -> AsyncIterator[str]:
     reply = Reply(model)
     try:
         async with aclosing(answering):  # type: ignore[type-var]
-            yield _event(reply, first)
+            for said in _event(reply, first, counted):
+                yield said
             async for piece in answering:
-                yield _event(reply, piece)
+                for said in _event(reply, piece, counted):
+                    yield said
     except PartError as error:
         yield event(part_json(error))  # the status code has been sent; clients raise on this event
         return
     yield DONE
 
 
-def _event(reply: Reply, piece: str | Answer) -> str:
-    return reply.chunk(piece) if isinstance(piece, str) else reply.last_chunk(answer_json(piece))
+def _event(reply: Reply, piece: str | Answer, counted: bool) -> list[str]:
+    if isinstance(piece, str):
+        return [reply.chunk(piece)]
+    return [reply.last_chunk(piece), *([reply.usage_chunk(piece)] if counted else [])]
 
 
 def _require_model(name: str) -> None:

@@ -8,7 +8,7 @@ from typing import Protocol
 from kiban.domain.access import Principal
 from kiban.domain.document import Document
 from kiban.domain.feedback import Feedback
-from kiban.domain.question import EVERYTHING, Answer, Found, Passage, Scope, Turn
+from kiban.domain.question import EVERYTHING, PROSE, Answer, Form, Found, Passage, Scope, Turn
 
 
 class ChatHouse(Protocol):
@@ -29,7 +29,9 @@ class ChatHouse(Protocol):
         """Search in these lanes, and say by which release."""
         ...
 
-    def answer(self, question: str, history: Sequence[Turn], who: Principal) -> AsyncIterator[str | Answer]:
+    def answer(
+        self, question: str, history: Sequence[Turn], who: Principal, form: Form = PROSE
+    ) -> AsyncIterator[str | Answer]:
         """Yield text, and last the whole Answer."""
         ...
 

@@ -8,18 +8,22 @@ import uuid
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
+from jsonschema import Draft202012Validator, SchemaError
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from kiban.domain.document import Document
-from kiban.domain.question import Answer, Citation, Passage, Turn
+from kiban.domain.question import Answer, Citation, Form, Passage, Turn, Usage
 
 CHAT = "kiban"
 SEARCH_ONLY = "kiban-search-only"
 MODELS = (CHAT, SEARCH_ONLY)
 LONGEST_QUESTION = 4_000  # characters
 LONGEST_MESSAGE = 32_000
+LONGEST_SCHEMA = 16_000
+NO_EVIDENCE = "資料に記載がありません。 The documents do not say."
 
 Json = dict[str, Any]
+Stop = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class TextPart(BaseModel):
@@ -44,6 +48,63 @@ class Message(BaseModel):
         return "\n".join(part.text for part in self.content)
 
 
+class StreamOptions(BaseModel):
+    """What a stream tells besides the text."""
+
+    include_usage: bool = False
+
+
+class Prose(BaseModel):
+    """An answer in prose, with quotations."""
+
+    type: Literal["text"]
+
+    @property
+    def schema_text(self) -> str | None:
+        return None
+
+
+class AnyObject(BaseModel):
+    """An answer that is some JSON object."""
+
+    type: Literal["json_object"]
+
+    @property
+    def schema_text(self) -> str | None:
+        return '{"type": "object"}'
+
+
+class NamedSchema(BaseModel):
+    """A JSON Schema (draft 2020-12) with a name."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: Annotated[str, Field(max_length=64)]
+    of: Annotated[Json, Field(alias="schema")]
+
+    @field_validator("of")
+    @classmethod
+    def _is_a_schema(cls, of: Json) -> Json:
+        if len(json.dumps(of)) > LONGEST_SCHEMA:
+            raise ValueError(f"a schema has at most {LONGEST_SCHEMA} characters")
+        try:
+            Draft202012Validator.check_schema(of)
+        except SchemaError as error:
+            raise ValueError(f"this is no JSON Schema: {error.message}") from error
+        return of
+
+
+class Schema(BaseModel):
+    """An answer that follows a JSON Schema."""
+
+    type: Literal["json_schema"]
+    json_schema: NamedSchema
+
+    @property
+    def schema_text(self) -> str | None:
+        return json.dumps(self.json_schema.of)
+
+
 class CompletionRequest(BaseModel):
     """A request as OpenAI's clients send it. Fields that mean nothing here (temperature…) are ignored."""
 
@@ -52,7 +113,17 @@ class CompletionRequest(BaseModel):
     model: str
     messages: Annotated[list[Message], Field(min_length=1, max_length=64)]
     stream: bool = False
+    stream_options: StreamOptions = StreamOptions()
     n: Literal[1] | None = 1
+    max_tokens: Annotated[int, Field(ge=1)] | None = None  # beyond what an answer may have, that counts
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    stop: Stop | Annotated[list[Stop], Field(max_length=4)] | None = None
+    response_format: Annotated[Prose | AnyObject | Schema, Field(discriminator="type")] | None = None
+
+    @field_validator("stream_options", mode="before")
+    @classmethod
+    def _none_given(cls, options: object) -> object:
+        return StreamOptions() if options is None else options
 
     @field_validator("messages")
     @classmethod
@@ -69,6 +140,14 @@ class CompletionRequest(BaseModel):
         return self.messages[-1].text.strip()
 
     @property
+    def form(self) -> Form:
+        return Form(
+            max_tokens=self.max_completion_tokens or self.max_tokens,
+            stop=(self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ()),
+            schema=self.response_format.schema_text if self.response_format else None,
+        )
+
+    @property
     def history(self) -> tuple[Turn, ...]:
         said = (message for message in self.messages[:-1] if message.role in ("user", "assistant"))
         return tuple(Turn(message.role, message.text) for message in said)
@@ -80,16 +159,24 @@ class Reply:
     def __init__(self, model: str) -> None:
         self._head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": model}
 
-    def whole(self, text: str, sources: Json) -> Json:
-        message = {"role": "assistant", "content": text, "refusal": None}
-        choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
-        return {**self._head, "object": "chat.completion", "choices": [choice], "kiban": sources}
+    def whole(self, answer: Answer) -> Json:
+        refusal = _refusal(answer)
+        message = {"role": "assistant", "content": None if refusal else answer.text, "refusal": refusal}
+        choice = {"index": 0, "message": message, "finish_reason": _ending(answer), "logprobs": None}
+        told = {"choices": [choice], "usage": usage_json(answer.usage), "kiban": answer_json(answer)}
+        return {**self._head, "object": "chat.completion", **told}
 
     def chunk(self, text: str) -> str:
         return self._event({"role": "assistant", "content": text}, None)
 
-    def last_chunk(self, sources: Json) -> str:
-        return self._event({}, "stop", kiban=sources)
+    def last_chunk(self, answer: Answer) -> str:
+        refusal = _refusal(answer)
+        delta = {"refusal": refusal} if refusal else {}
+        return self._event(delta, _ending(answer), kiban=answer_json(answer))
+
+    def usage_chunk(self, answer: Answer) -> str:
+        told = {"choices": [], "usage": usage_json(answer.usage)}
+        return event({**self._head, "object": "chat.completion.chunk", **told})
 
     def _event(self, delta: Json, finish_reason: str | None, **more: Json) -> str:
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": None}
@@ -99,6 +186,21 @@ class Reply:
 def event(data: Json) -> str:
     """Return one server-sent event."""
     return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+def _refusal(answer: Answer) -> str | None:
+    """Return what is said instead of a JSON value for which there is no evidence."""
+    return NO_EVIDENCE if answer.abstained and not answer.text else None
+
+
+def _ending(answer: Answer) -> str:
+    return "length" if answer.usage and answer.usage.cut else "stop"
+
+
+def usage_json(usage: Usage | None) -> Json:
+    """Return what the model read and wrote; nothing when none was asked."""
+    read, wrote = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
+    return {"prompt_tokens": read, "completion_tokens": wrote, "total_tokens": read + wrote}
 
 
 def answer_json(answer: Answer) -> Json:

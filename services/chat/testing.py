@@ -19,7 +19,18 @@ from kiban.backends.tokens import LOCAL_ISSUER, LocalIssuer, TokenVerifier
 from kiban.domain.access import Audience, Principal
 from kiban.domain.document import Document, DocumentState, Place
 from kiban.domain.feedback import Feedback
-from kiban.domain.question import EVERYTHING, Answer, Found, LaneRank, Passage, Scope, Turn
+from kiban.domain.question import (
+    EVERYTHING,
+    PROSE,
+    Answer,
+    Form,
+    Found,
+    LaneRank,
+    Passage,
+    Scope,
+    Turn,
+    Usage,
+)
 from kiban.domain.text import Span, normal_form
 from kiban.errors import NotPermitted
 from kiban.testing import MemoryFeedback
@@ -59,6 +70,8 @@ class MemoryHouse:
         self.parts = {"postgres": "ok", "vllm": "ok"}
         self.fails_with: Exception | None = None  # the model raises this after its last piece
         self.pause = 0.0  # seconds between pieces
+        self.form = PROSE  # what was asked for last
+        self.cut = False  # the model has more to say
         self.listening = 0  # answers being written now
         self.desk = MemoryDesk(self)
 
@@ -104,7 +117,9 @@ class MemoryHouse:
         why = [replace(p, why=tuple(LaneRank(lane, rank, 1.0) for lane in lanes)) for rank, p in passages]
         return Found(tuple(why), self.release_id())
 
-    def answer(self, question: str, history: Sequence[Turn], who: Principal) -> AsyncIterator[str | Answer]:
+    def answer(
+        self, question: str, history: Sequence[Turn], who: Principal, form: Form = PROSE
+    ) -> AsyncIterator[str | Answer]:
         return converse(
             question,
             self.find(question, who, 4),
@@ -112,16 +127,19 @@ class MemoryHouse:
             model="base",
             release_id=self.release_id(),
             history=history,
+            form=form,
         )
 
     async def stream(
-        self, turns: Sequence[Turn], *, model: str, max_tokens: int, salt: str = ""
-    ) -> AsyncIterator[str]:
+        self, turns: Sequence[Turn], *, model: str, max_tokens: int, salt: str = "", form: Form = PROSE
+    ) -> AsyncIterator[str | Usage]:
         self.listening += 1
         try:
-            for piece in self.write(turns):
+            self.form, pieces = form, self.write(turns)
+            for piece in pieces:
                 await asyncio.sleep(self.pause)
                 yield piece
+            yield Usage(sum(len(turn.text) for turn in turns), sum(map(len, pieces)), cut=self.cut)
             if self.fails_with is not None:
                 raise self.fails_with
         finally:

@@ -23,7 +23,7 @@ from kiban.domain.document import (
 )
 from kiban.domain.feedback import Feedback
 from kiban.domain.learning import Curriculum, TrainingPair, Weights
-from kiban.domain.question import EVERYTHING, Passage, Scope, Turn
+from kiban.domain.question import EVERYTHING, PROSE, Form, Passage, Scope, Turn, Usage
 from kiban.domain.release import Action, LedgerEntry, Release, Shelf
 from kiban.domain.sensitive import Finding
 
@@ -260,9 +260,11 @@ class Generator(Protocol):
     """The model that writes."""
 
     def stream(
-        self, turns: Sequence[Turn], *, model: str, max_tokens: int, salt: str = ""
-    ) -> AsyncIterator[str]:
-        """Yield pieces of text, greedily decoded. Raises PartUnavailable.
+        self, turns: Sequence[Turn], *, model: str, max_tokens: int, salt: str = "", form: Form = PROSE
+    ) -> AsyncIterator[str | Usage]:
+        """Yield pieces of text, greedily decoded, and last what they cost, where that is counted.
+
+        Of the form, `stop` and `schema` are followed. Raises PartUnavailable.
 
         What was computed under one salt is not reused under another, so that nobody can tell by the
         time to the first piece what people with other readers' documents have asked.

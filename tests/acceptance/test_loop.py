@@ -92,6 +92,18 @@ def test_a_client_streams_and_a_stranger_is_refused(stack: Stack) -> None:
     assert events[-1].model_extra and events[-1].model_extra["kiban"]["release"]
 
 
+def test_an_answer_follows_a_schema_and_says_what_it_cost(stack: Stack) -> None:
+    seats = {"type": "object", "properties": {"seats": {"type": "integer"}}, "required": ["seats"]}
+    with stack.client("alice") as client:
+        answer = client.chat.completions.create(
+            model="kiban",
+            messages=[{"role": "user", "content": "How many seats has the canteen?"}],
+            response_format={"type": "json_schema", "json_schema": {"name": "seats", "schema": seats}},
+        )
+    assert isinstance(json.loads(answer.choices[0].message.content or "")["seats"], int)
+    assert answer.usage and answer.usage.prompt_tokens > 100 and answer.usage.completion_tokens > 3
+
+
 def test_documents_become_weights_with_lineage(stack: Stack) -> None:
     candidate = stack.kiban("adapt")
     for kind in ("adapter", "embedder"):

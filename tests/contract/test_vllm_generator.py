@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from kiban.backends.vllm_generator import VllmGenerator
-from kiban.domain.question import Turn
+from kiban.domain.question import Form, Turn, Usage
 from kiban.errors import PartError, PartUnavailable, UnknownModel
 
 ASKED = (Turn("system", "短く。"), Turn("user", "宿泊費は？"))
@@ -50,7 +50,8 @@ class Server:
             event = {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
             await response.write(f"data: {json.dumps(event)}\n\n".encode())
             await asyncio.sleep(self.pause)
-        usage = json.dumps({"choices": [], "usage": {"total_tokens": 7}})
+        used = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+        usage = json.dumps({"choices": [], "usage": used})
         await response.write(f"data: {usage}\n\n".encode())
         if self.end:
             await response.write(f"data: {self.end}\n\n".encode())
@@ -76,7 +77,8 @@ async def start() -> AsyncIterator[Start]:
 
 
 async def written(generator: VllmGenerator, model: str = "base") -> list[str]:
-    return [piece async for piece in generator.stream(ASKED, model=model, max_tokens=8)]
+    pieces = generator.stream(ASKED, model=model, max_tokens=8)
+    return [piece async for piece in pieces if isinstance(piece, str)]
 
 
 async def test_pieces_arrive_as_they_are_written_and_decoding_is_greedy(start: Start) -> None:
@@ -88,6 +90,23 @@ async def test_pieces_arrive_as_they_are_written_and_decoding_is_greedy(start: S
         {"role": "user", "content": "宿泊費は？"},
     ]
     assert (asked["temperature"], asked["seed"], asked["max_tokens"]) == (0.0, 0, 8)
+
+
+async def test_the_usage_comes_last_as_the_server_counts_it(start: Start) -> None:
+    generator = VllmGenerator([await start(Server("はい"))])
+    pieces = [piece async for piece in generator.stream(ASKED, model="base", max_tokens=8)]
+    assert pieces == ["はい", Usage(5, 2, cut=False)]
+
+
+async def test_a_form_is_asked_for_in_the_servers_words(start: Start) -> None:
+    server = Server("{}")
+    form = Form(stop=("。",), schema='{"type": "object"}')
+    generator = VllmGenerator([await start(server)])
+    _ = [piece async for piece in generator.stream(ASKED, model="base", max_tokens=8, form=form)]
+    [asked] = server.asked
+    assert asked["stop"] == ["。"]
+    schema = {"name": "answer", "schema": {"type": "object"}}
+    assert asked["response_format"] == {"type": "json_schema", "json_schema": schema}
 
 
 async def test_connections_are_kept_inside_async_with(start: Start) -> None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from answering import HOTEL, RAIL
 
 from kiban.answer.converse import LONGEST_ANSWER, converse
-from kiban.domain.question import Answer, Passage, Turn
+from kiban.domain.question import PROSE, Answer, Form, Passage, Turn, Usage
 
 
 class Scripted:
@@ -18,8 +18,8 @@ class Scripted:
         self.closed = False
 
     async def stream(
-        self, turns: Sequence[Turn], *, model: str, max_tokens: int, salt: str = ""
-    ) -> AsyncIterator[str]:
+        self, turns: Sequence[Turn], *, model: str, max_tokens: int, salt: str = "", form: Form = PROSE
+    ) -> AsyncIterator[str | Usage]:
         self.asked, self.max_tokens = turns, max_tokens
         try:
             for character in self.says:
@@ -29,7 +29,7 @@ class Scripted:
 
 
 async def ask(
-    model: Scripted, question: str, passages: Sequence[Passage], **more: bool | int
+    model: Scripted, question: str, passages: Sequence[Passage], **more: bool | Form
 ) -> tuple[str, Answer]:
     pieces = converse(question, passages, generator=model, model="base", release_id="r1", **more)  # type: ignore[arg-type]
     *text, answer = [piece async for piece in pieces]
@@ -75,7 +75,7 @@ async def test_silence_is_an_abstention() -> None:
 
 async def test_no_one_asks_for_more_tokens_than_the_cap() -> None:
     model = Scripted("はい")
-    await ask(model, "宿泊費は？", [HOTEL], max_tokens=10**6)
+    await ask(model, "宿泊費は？", [HOTEL], form=Form(max_tokens=10**6))
     assert model.max_tokens == LONGEST_ANSWER
 
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from kiban.domain.question import Turn
+from kiban.domain.question import PROSE, Form, Turn, Usage
 from kiban.errors import PartError, PartUnavailable, UnknownModel
 
 CONNECT_TIMEOUT = 5.0  # seconds
@@ -43,14 +43,15 @@ class VllmGenerator:
             await session.close()
 
     async def stream(
-        self, turns: Sequence[Turn], *, model: str, max_tokens: int, salt: str = ""
-    ) -> AsyncIterator[str]:
-        """Yield pieces of text. Closing the iterator closes the request, and vLLM stops writing.
+        self, turns: Sequence[Turn], *, model: str, max_tokens: int, salt: str = "", form: Form = PROSE
+    ) -> AsyncIterator[str | Usage]:
+        """Yield pieces of text, and last the usage. Closing the iterator closes the request, and vLLM stops
+        writing.
 
         Raises UnknownModel if no server has this model, PartUnavailable if none answers or one stops
         half-way, PartError if a server refuses the request itself, e.g. for its length.
         """
-        body = _body(turns, model, max_tokens, salt)
+        body = {**_body(turns, model, max_tokens, salt), **_form(form)}
         first = next(self._turn) % len(self._urls)
         for left, url in enumerate((*self._urls[first:], *self._urls[:first]), start=1 - len(self._urls)):
             begun = False
@@ -81,22 +82,35 @@ def _body(turns: Sequence[Turn], model: str, max_tokens: int, salt: str) -> dict
         "temperature": 0.0,
         "seed": 0,
         "stream": True,
+        "stream_options": {"include_usage": True},
         **({"cache_salt": salt} if salt else {}),
     }
 
 
+def _form(form: Form) -> dict[str, Any]:
+    asked: dict[str, Any] = {"stop": list(form.stop)} if form.stop else {}
+    if form.schema:
+        schema = {"name": "answer", "schema": json.loads(form.schema)}
+        asked["response_format"] = {"type": "json_schema", "json_schema": schema}
+    return asked
+
+
 async def _pieces(
     session: aiohttp.ClientSession, url: str, body: dict[str, Any]
-) -> AsyncGenerator[str, None]:
+) -> AsyncGenerator[str | Usage, None]:
     """Yield what one server writes."""
+    cut = False
     try:
         async with session.post(f"{url}/v1/chat/completions", json=body) as response:
             if response.status != 200:
                 raise _refusal(url, response.status, body["model"], await response.text())
             async for data in _events(response, url):
                 for choice in data.get("choices", ()):
+                    cut = cut or choice.get("finish_reason") == "length"
                     if text := choice["delta"].get("content"):
                         yield text
+                if used := data.get("usage"):
+                    yield Usage(used["prompt_tokens"], used["completion_tokens"], cut)
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         raise PartUnavailable(f"vLLM at {url}: {error or type(error).__name__}") from error
 

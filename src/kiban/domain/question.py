@@ -101,6 +101,27 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """The form an asker wants an answer in. It says nothing about what the answer is made of."""
+
+    max_tokens: int | None = None  # None: as many as an answer may have
+    stop: tuple[str, ...] = ()  # texts before which the model stops
+    schema: str | None = None  # a JSON Schema that the text follows; None for prose with quotations
+
+
+PROSE = Form()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the model read and wrote, as its server counts."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cut: bool  # it had more to say
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What a person receives."""
 
@@ -111,3 +132,4 @@ class Answer:
     release_id: str
     raw: str = ""  # what the model wrote, for judging
     refused_quotes: int = 0  # quotations that were not verbatim, shown without their number
+    usage: Usage | None = None  # None when no model was asked, or its server does not count

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from kiban.domain.learning import Weights
-from kiban.domain.question import Turn
+from kiban.domain.question import PROSE, Form, Turn, Usage
 from kiban.errors import (
     BadWeights,
     PartUnavailable,
@@ -67,8 +67,8 @@ class ScriptedGenerator:
         self.asked: list[tuple[tuple[Turn, ...], str]] = []
 
     async def stream(
-        self, turns: Sequence[Turn], *, model: str, max_tokens: int, salt: str = ""
-    ) -> AsyncIterator[str]:
+        self, turns: Sequence[Turn], *, model: str, max_tokens: int, salt: str = "", form: Form = PROSE
+    ) -> AsyncIterator[str | Usage]:
         self.asked.append((tuple(turns), model))
         text = self.write(turns, model)
         for start in range(0, len(text), self.piece):

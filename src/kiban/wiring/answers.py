@@ -13,7 +13,7 @@ from kiban.answer.converse import converse
 from kiban.domain.access import Principal
 from kiban.domain.document import Document
 from kiban.domain.learning import Weights
-from kiban.domain.question import EVERYTHING, Answer, Found, Passage, Scope, Turn
+from kiban.domain.question import EVERYTHING, PROSE, Answer, Form, Found, Passage, Scope, Turn
 from kiban.domain.release import Release
 from kiban.errors import PartRefused, UnknownModel
 from kiban.retrieve.repeats import without_repeats
@@ -98,7 +98,7 @@ class Answers:
         return without_repeats(found, limit)
 
     async def answer(
-        self, question: str, history: Sequence[Turn], who: Principal
+        self, question: str, history: Sequence[Turn], who: Principal, form: Form = PROSE
     ) -> AsyncIterator[str | Answer]:
         """Yield text, and last the whole Answer."""
         release = await asyncio.to_thread(self._releases.in_force)
@@ -107,7 +107,7 @@ class Answers:
         try:
             # Whoever stops listening stops the model, here and now.
             async with aclosing(
-                self.converse_with(release, question, passages, history=history, salt=salt)
+                self.converse_with(release, question, passages, history=history, salt=salt, form=form)
             ) as pieces:
                 async for piece in pieces:
                     yield piece
@@ -115,7 +115,7 @@ class Answers:
             # A restarted server has forgotten the adapter; `tend` brings it back within minutes.
             log.warning("answering with the base model: %s", error)
             async for piece in self.converse_with(
-                self._releases.base, question, passages, history=history, salt=salt
+                self._releases.base, question, passages, history=history, salt=salt, form=form
             ):
                 yield piece
 
@@ -128,6 +128,7 @@ class Answers:
         history: Sequence[Turn] = (),
         closed_book: bool = False,
         salt: str = "",
+        form: Form = PROSE,
     ) -> AsyncGenerator[str | Answer]:
         """Let the weights of a release write."""
         return converse(
@@ -139,6 +140,7 @@ class Answers:
             history=history,
             closed_book=closed_book,
             salt=salt,
+            form=form,
         )
 
     def documents(self, who: Principal) -> list[Document]:
