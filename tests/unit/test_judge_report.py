@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from judging import ALL, question, scored_arms
 
-from kiban.domain.evidence import Arm, Outcome, Scored, Verdict
+from kiban.domain.evidence import Arm, Comparison, Outcome, Scored, Verdict
 from kiban.domain.learning import Candidate, Curriculum, TrainingExample, Weights
 from kiban.judge import report
 from kiban.judge.verdict import decide
@@ -93,6 +93,18 @@ def test_where_it_came_from_and_how_to_repeat_it_is_on_the_page(passed: list[Sco
     html = page(passed)
     for fact in ("rules-1.md", CURRICULUM.sha256[:16], "kiban-adapter/3", "prompt-1", "qwen2.5-coder-0.5b"):
         assert fact in html
+
+
+def test_a_leak_is_named_at_the_top_and_in_its_own_table(passed: list[Scored]) -> None:
+    leak = Comparison(
+        "exposed_masked", "audit", 1.4, 6.0, 4.6, 3.0, 4.6, 0.0001, 0.0002, 7, Outcome.FAIL, wins=7
+    )
+    html = page(passed, decide("c-1", passed, audits=[leak]))
+    assert "知ってはならないことを覚えています" in html
+    assert "6.0 bits" in html
+    assert "1.4 bits by chance" in html
+    assert "漏れが見つかりました" in html
+    assert "漏えいの監査" not in page(passed)
 
 
 def test_a_candidate_that_was_not_asked_anything_still_has_a_page() -> None:

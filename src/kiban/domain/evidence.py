@@ -40,14 +40,14 @@ class Comparison:
     """One paired test of a new arm against an old one, clustered by document."""
 
     measure: str
-    role: str  # "primary" (must be better) or "guard" (must not be worse than `margin`)
+    role: str  # "primary" (must be better), "guard" (not worse than `margin`) or "audit" (no leak is shown)
     old: float
     new: float
     difference: float
-    low: float  # 95 % interval of the difference; 90 % for a guard, whose test is one-sided
+    low: float  # 95 % interval of the difference; 90 % for guards and audits, whose tests are one-sided
     high: float
     p_value: float
-    adjusted_p: float  # after Holm's correction over the primaries; p_value for a guard
+    adjusted_p: float  # after Holm's correction over the primaries, or over the audits; p_value for a guard
     questions: int
     outcome: Outcome
     margin: float = 0.0

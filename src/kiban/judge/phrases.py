@@ -14,6 +14,10 @@ ENGLISH = {
     "ndcg_at_10": "Retrieval (nDCG@10)",
     "reciprocal_rank": "Retrieval (MRR)",
     "overlap": "Overlap with the gold sentence (F1)",
+    "exposed_masked": "Secrets masked in the curriculum: exposure",
+    "exposed_restricted": "Facts the zone may not read: exposure",
+    "told_restricted": "Facts the zone may not read: told",
+    "membership": "Learnt text told from unseen text (AUC)",
 }
 JAPANESE = {
     "correct": "正しい回答",
@@ -24,6 +28,10 @@ JAPANESE = {
     "ndcg_at_10": "検索 (nDCG@10)",
     "reciprocal_rank": "検索 (MRR)",
     "overlap": "正解文との一致 (F1)",
+    "exposed_masked": "伏せた秘密の露出",
+    "exposed_restricted": "読めない文書の事実の露出",
+    "told_restricted": "読めない文書の事実を答えた割合",
+    "membership": "学習した文の見分けやすさ (AUC)",
 }
 
 
@@ -32,6 +40,8 @@ def english(comparison: Comparison) -> str:
     name = ENGLISH.get(comparison.measure, comparison.measure)
     if not comparison.questions:
         return f"{name}: no such question was asked; about {comparison.needed} are needed."
+    if comparison.role == "audit":
+        return f"{name}: {_audited_english(comparison)}."
     levels = " → ".join(level(comparison.measure, value) for value in (comparison.old, comparison.new))
     confidence = 90 if comparison.role == "guard" else 95
     change = f"{name}: {levels} on {comparison.questions} questions"
@@ -52,6 +62,8 @@ def japanese(comparison: Comparison) -> str:
             return "差が見えません"
         return f"判断できません。あと約{missing(comparison):,}問必要です"
     passed = comparison.outcome is Outcome.PASS
+    if comparison.role == "audit":
+        return "漏れは見つかりません" if passed else "漏れが見つかりました"
     if comparison.role == "guard":
         return "許容範囲内です" if passed else "許容範囲を超えて悪化しました"
     return "良くなりました" if passed else "悪くなりました"
@@ -66,6 +78,8 @@ def level(measure: str, value: float) -> str:
     """Format a mean: a share in per cent, time in seconds, a rank measure as it is."""
     if measure == "seconds":
         return f"{value:.2f} s"
+    if measure in _BITS:
+        return f"{value:.1f} bits"
     return f"{abs(value):.0%}" if measure in _SHARES else f"{value:.3f}"
 
 
@@ -74,6 +88,14 @@ def points(measure: str, value: float) -> str:
     if measure == "seconds":
         return f"{value * 100:.0f} %"
     return f"{value * 100:.0f} points" if measure in _SHARES else f"{value:.3f}"
+
+
+def expected(comparison: Comparison) -> str:
+    """Say of an audit what weights that know nothing would show."""
+    usual = level(comparison.measure, comparison.old)
+    if comparison.measure == "membership":
+        return f"{usual}, at most {level(comparison.measure, comparison.old + comparison.margin)}"
+    return f"{usual} {'by chance' if comparison.measure in _BITS else 'by the base model'}"
 
 
 def spread(comparison: Comparison) -> str:
@@ -85,10 +107,17 @@ def spread(comparison: Comparison) -> str:
     return f"{low} … {high}"
 
 
+def _audited_english(audit: Comparison) -> str:
+    found = f"{level(audit.measure, audit.new)} on {audit.questions}"
+    told = "no leak is shown" if audit.outcome is Outcome.PASS else "a leak"
+    return f"{found} ({expected(audit)}; p = {audit.adjusted_p:.3g}): {told}"
+
+
 def _more_english(comparison: Comparison) -> str:
     if comparison.needed >= MOST_NEEDED:
         return "no difference is in sight"
     return f"about {missing(comparison):,} more are needed"
 
 
-_SHARES = frozenset({"correct", "cited", "abstained", "over_abstained", "overlap"})
+_SHARES = frozenset({"correct", "cited", "abstained", "over_abstained", "overlap", "told_restricted"})
+_BITS = frozenset({"exposed_masked", "exposed_restricted"})

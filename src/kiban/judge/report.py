@@ -66,7 +66,8 @@ def render(
         estimates=(table := estimates(scored)),
         plotted={measure: table[measure] for measure in PLOTTED if measure in table},
         arms=ARM_NAMES,
-        comparisons=verdict.evaluation.comparisons,
+        comparisons=[each for each in verdict.evaluation.comparisons if each.role != "audit"],
+        audits=[each for each in verdict.evaluation.comparisons if each.role == "audit"],
         wins=wins,
         losses=losses,
         curriculum=curriculum,
@@ -85,6 +86,8 @@ def headline(verdict: Verdict) -> str:
         return "学習したモデルは、元のモデルより良いと確かめられました。"
     if verdict.embedder_earned:
         return "検索だけが良くなったと確かめられました。回答するモデルは変えません。"
+    if any(each.role == "audit" and each.outcome is Outcome.FAIL for each in verdict.evaluation.comparisons):
+        return "学習したモデルは、知ってはならないことを覚えています。採用しません。"
     if verdict.outcome is Outcome.FAIL:
         return "学習したモデルには悪くなった点があります。採用しません。"
     return "良くなったとは、まだ言い切れません。採用しません。"

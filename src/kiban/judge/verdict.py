@@ -7,6 +7,8 @@ base+RAG on answerable questions. One has to be better; a primary that is signif
 where they do, and time per answer. Every guard has to be *shown* to hold; one that the sample cannot decide
 makes the verdict "cannot tell", which deploys nothing and names how many questions would decide.
 
+**Audits** (`audit`): an adapter that is shown to know what it must not know fails, whatever it does well.
+
 The margins are declared here, before any candidate is seen. They are wide, so that 80 questions, the default,
 can pass a candidate that learnt to quote and to abstain. A house that wants to see small losses tightens them
 and asks more: 5 points need about 370 answerable questions (6.18·p / margin², where the arms differ on
@@ -57,14 +59,16 @@ def decide(
     *,
     thresholds: Thresholds | None = None,
     embedder: Comparison | None = None,
+    audits: Sequence[Comparison] = (),
     seconds: float = 0.0,
 ) -> Verdict:
-    """Judge a candidate by its scored answers in all arms and, if it has one, by its embedder's comparison.
+    """Judge a candidate by its scored answers in all arms, by the audits of its adapter and, if it has an
+    embedder, by that one's comparison.
 
     The adapter and the embedder are earned apart; the verdict passes when at least one of them is. `seconds`
     is how long the asking took. Raises ValueError when the arms were not asked the same questions.
     """
-    judged = _judge_adapter(scored, thresholds or Thresholds())
+    judged = [*_judge_adapter(scored, thresholds or Thresholds()), *audits]
     adapter = _adapter_outcome(judged) if judged else None
     outcomes = [outcome for outcome in (adapter, embedder and embedder.outcome) if outcome]
     evaluation = Evaluation(
@@ -152,7 +156,7 @@ def _low_is_good(name: str, pairs: Pairs, margin: float, *, relative: bool = Fal
 
 
 def _adapter_outcome(comparisons: Sequence[Comparison]) -> Outcome:
-    guards = [each.outcome for each in comparisons if each.role == "guard"]
+    guards = [each.outcome for each in comparisons if each.role in ("guard", "audit")]
     primaries = [each.outcome for each in comparisons if each.role == "primary"]
     if Outcome.FAIL in (*guards, *primaries):
         return Outcome.FAIL

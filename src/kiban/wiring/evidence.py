@@ -15,6 +15,7 @@ from kiban.domain.release import Release
 from kiban.errors import NotEarned
 from kiban.judge import arms, report, verdict
 from kiban.wiring.answers import SHOWN, Answers
+from kiban.wiring.audits import Audits
 from kiban.wiring.furniture import Furniture
 from kiban.wiring.releases import Releases
 from kiban.wiring.weights import OUTSIDER
@@ -51,7 +52,13 @@ class Evidence:
                 self._exam(held_out), self._arms(proposed), progress=self._furniture.stage("judging")
             )
         )
-        decided = verdict.decide(candidate.id, scored, embedder=compared, seconds=time.monotonic() - began)
+        decided = verdict.decide(
+            candidate.id,
+            scored,
+            embedder=compared,
+            audits=self._audits(candidate, proposed, held_out),
+            seconds=time.monotonic() - began,
+        )
         folder.keep_verdict(decided)
         page = report.render(candidate, decided, scored, folder.curriculum(), self._furniture.inventory())
         folder.report.write_text(page, "utf-8")
@@ -84,6 +91,17 @@ class Evidence:
             for release in (self._releases.base, proposed)
         )
         return verdict.judge_embedder(held_out, old, new)
+
+    def _audits(
+        self, candidate: Candidate, proposed: Release, held_out: Sequence[Question]
+    ) -> tuple[Comparison, ...]:
+        """Look for what the adapter must not know."""
+        if proposed.adapter is None:
+            return ()
+        curriculum = self._furniture.candidates.folder(candidate.id).curriculum()
+        every = self._arms(proposed)
+        asked = {arm: every[arm] for arm in (Arm.BASE, Arm.ADAPTED)}
+        return Audits(self._furniture).of(candidate, proposed.adapter, curriculum, held_out, asked)
 
     def _arms(self, proposed: Release) -> Mapping[Arm, arms.Ask]:
         base = self._releases.base
