@@ -25,6 +25,11 @@ def converge() -> None:
     house().releases.converge()
 
 
+@task(cache_policy=NO_CACHE)
+def forget_old_records() -> int:
+    return house().records.forget_old()
+
+
 @flow(name="follow-people")
 def follow_people() -> None:
     """Follow who is in which group and who may read which folder: it reaches the next question."""
@@ -37,4 +42,5 @@ def tend() -> LedgerEntry | None:
     follow_source()
     withdrawn = withdraw()
     converge()
+    forget_old_records()
     return withdrawn

@@ -31,6 +31,7 @@ KibanError
 │   ├── NotVerbatim              what is said to answer does not stand there
 │   ├── NothingToLearn           a row whose label mask hides every token
 │   └── BadWeights               wrong hash, wrong format, wrong base
+├── RecordBroken               the record of answers is not as it was written
 └── ReleaseError               the ledger
     ├── ConcurrentRelease        someone else moved it first
     ├── NoSuchRelease
@@ -172,6 +173,10 @@ class NothingToLearn(LearningError):
 
 class BadWeights(LearningError):
     """The weights are not what they claim to be."""
+
+
+class RecordBroken(KibanError):
+    """The record of answers was changed after it was written."""
 
 
 class ReleaseError(KibanError):

@@ -40,6 +40,7 @@ from kiban.settings import Settings
 from kiban.testing import HashEmbedder, MemorySource, WordTokenizer
 from kiban.wiring.answers import Answers
 from kiban.wiring.furniture import Furniture
+from kiban.wiring.records import Records
 from kiban.wiring.releases import Releases
 from tests.unit.drawn import BLUE, RED, deck, report
 
@@ -137,7 +138,7 @@ def test_a_setting_turns_the_lane_on_and_without_it_no_picture_is_kept(folder: P
     release = Release("llm", None, None, None, "e5", "0" * 64, 1, "1", None)
     nobody = Principal("nobody", frozenset())
     with pytest.raises(PartRefused, match="KIBAN_PICTURE_EMBEDDER"):
-        Answers(off, Releases(off)).find_with(release, QUESTION, nobody, 4, (PICTURES,))
+        Answers(off, Releases(off), Records(off)).find_with(release, QUESTION, nobody, 4, (PICTURES,))
 
 
 def test_pictures_in_documents_are_found_by_those_who_may_read_them(

@@ -24,6 +24,7 @@ MODULES = {
     "kiban.cli.sources": ("sources",),
     "kiban.cli.bench": ("bench",),
     "kiban.cli.feedback": ("feedback",),
+    "kiban.cli.records": ("records",),
     "kiban.cli.search": ("search", "mcp"),
     "kiban.cli.generations": ("generations",),
     "kiban.cli.learning": ("adapt", "judge", "promote", "rollback", "history"),

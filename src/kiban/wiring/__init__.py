@@ -16,6 +16,7 @@ from kiban.wiring.evidence import Evidence
 from kiban.wiring.feedback import FeedbackDesk
 from kiban.wiring.furniture import Furniture
 from kiban.wiring.generations import Generations
+from kiban.wiring.records import Records
 from kiban.wiring.releases import Releases
 from kiban.wiring.weights import WeightsMaking
 
@@ -30,7 +31,8 @@ class House:
         self.documents = Documents(self.furniture)
         self.releases = Releases(self.furniture)
         self.generations = Generations(self.furniture, self.releases)
-        self.answers = Answers(self.furniture, self.releases)
+        self.records = Records(self.furniture)
+        self.answers = Answers(self.furniture, self.releases, self.records)
         self.feedback = FeedbackDesk(self.furniture)
         self.weights = WeightsMaking(self.furniture, self.releases, self.answers)
         self.evidence = Evidence(self.furniture, self.releases, self.answers)

@@ -20,6 +20,7 @@ from kiban.retrieve.repeats import without_repeats
 from kiban.retrieve.search import LANES, PICTURES, find
 from kiban.stack.parts import parts
 from kiban.wiring.furniture import BASE_MODEL, Furniture
+from kiban.wiring.records import Asked, Records
 from kiban.wiring.releases import Releases
 
 log = logging.getLogger(__name__)
@@ -31,9 +32,10 @@ LOOKED_AT = 8  # for each passage returned, so that copies of one can be left ou
 class Answers:
     """What the chat service asks for."""
 
-    def __init__(self, furniture: Furniture, releases: Releases) -> None:
+    def __init__(self, furniture: Furniture, releases: Releases, records: Records) -> None:
         self._furniture = furniture
         self._releases = releases
+        self._records = records
 
     def principal(self, token: str) -> Principal:
         """Return who asks. Raises IdentityError."""
@@ -100,9 +102,25 @@ class Answers:
     async def answer(
         self, question: str, history: Sequence[Turn], who: Principal, form: Form = PROSE
     ) -> AsyncIterator[str | Answer]:
-        """Yield text, and last the whole Answer."""
+        """Yield text, and last the whole Answer, of which a line is kept."""
         release = await asyncio.to_thread(self._releases.in_force)
         passages = await asyncio.to_thread(self.find_with, release, question, who, SHOWN, history=history)
+        written = self._write(release, question, passages, history, who, form)
+        async with aclosing(
+            self._records.follow(written, Asked(who, question, passages, release.id))
+        ) as told:
+            async for piece in told:
+                yield piece
+
+    async def _write(
+        self,
+        release: Release,
+        question: str,
+        passages: Sequence[Passage],
+        history: Sequence[Turn],
+        who: Principal,
+        form: Form,
+    ) -> AsyncGenerator[str | Answer]:
         salt = sha256("\0".join(sorted(who.groups)).encode()).hexdigest()[:16]
         try:
             # Whoever stops listening stops the model, here and now.

@@ -20,7 +20,9 @@ from kiban.backends.postgres.feedback import PostgresFeedback
 from kiban.backends.postgres.ledger import PostgresLedger
 from kiban.backends.postgres.library import PostgresLibrary
 from kiban.backends.postgres.queue import PostgresQueue
+from kiban.backends.postgres.records import PostgresRecords
 from kiban.backends.postgres.search import PostgresDirectory, PostgresSearch
+from kiban.backends.pseudonyms import Pseudonyms
 from kiban.backends.sensitive.detector import SensitiveDetector
 from kiban.backends.sudachi import SudachiTokenizer
 from kiban.backends.tokens import LOCAL_ISSUER, LocalIssuer, TokenVerifier
@@ -110,6 +112,10 @@ class Furniture:
     @cached_property
     def feedback(self) -> PostgresFeedback:
         return PostgresFeedback(self.postgres)
+
+    @cached_property
+    def records(self) -> PostgresRecords:
+        return PostgresRecords(self.postgres)
 
     # --- Reading ---
 
@@ -240,6 +246,10 @@ class Furniture:
         return self.candidates.begin(curriculum.sha256, self.llm.sha256, settings.lora_rank, settings.epochs)
 
     # --- Identity ---
+
+    @cached_property
+    def pseudonyms(self) -> Pseudonyms:
+        return Pseudonyms(self.settings.state / "identity")
 
     @cached_property
     def issuer(self) -> LocalIssuer:

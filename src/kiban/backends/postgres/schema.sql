@@ -340,6 +340,62 @@ create or replace trigger ledger_is_append_only
     before update or delete or truncate on kiban.ledger
     for each statement execute function kiban.refuse_change();
 
+-- What was answered, for auditors: append-only and hash-chained. Only its oldest lines may go, all at once, and
+-- then the last of them leaves its hash, to which the chain that stays is tied.
+create table if not exists kiban.answer_record (
+    seq bigint primary key,
+    at timestamptz not null,
+    asker text not null,
+    question text not null,
+    release_id text not null,
+    shown jsonb not null, -- [document, version, chunk] of each passage
+    citations integer not null,
+    refused_quotes integer not null,
+    ending text not null,
+    previous_hash text not null,
+    hash text not null unique
+);
+create index if not exists answer_record_at on kiban.answer_record (at);
+
+create table if not exists kiban.answer_record_end (
+    seq bigint primary key,
+    hash text not null,
+    forgotten timestamptz not null default now()
+);
+
+create or replace function kiban.refuse_change_of_answers() returns trigger language plpgsql as $$
+begin
+    if tg_op = 'DELETE' and current_setting('kiban.forgetting', true) = 'on' then
+        return null;
+    end if;
+    raise exception 'the record of answers is append-only';
+end $$;
+create or replace trigger answer_record_is_append_only
+    before update or delete or truncate on kiban.answer_record
+    for each statement execute function kiban.refuse_change_of_answers();
+
+-- Returns how many lines went. The newest line stays, whatever its age: the next one is tied to it.
+create or replace function kiban.forget_answers(before timestamptz) returns bigint
+language plpgsql security definer set search_path = pg_catalog as $$
+declare
+    last record;
+    gone bigint;
+begin
+    perform pg_advisory_xact_lock(hashtext('kiban answers'));
+    select seq, hash into last from kiban.answer_record
+    where at < before and seq < (select max(seq) from kiban.answer_record)
+    order by seq desc limit 1;
+    if last.seq is null then
+        return 0;
+    end if;
+    perform set_config('kiban.forgetting', 'on', true);
+    delete from kiban.answer_record where seq <= last.seq;
+    get diagnostics gone = row_count;
+    perform set_config('kiban.forgetting', 'off', true);
+    insert into kiban.answer_record_end (seq, hash) values (last.seq, last.hash);
+    return gone;
+end $$;
+
 -- Curricula that saw a document which is gone, or which not everyone in their audience may read now.
 create or replace view kiban.tainted_curriculum as
 select distinct lineage.curriculum_sha256, lineage.uri
@@ -450,6 +506,11 @@ end $$;
 
 revoke execute on function kiban.add_generation, kiban.settle_tallies, kiban.drop_generation from public;
 grant execute on function kiban.add_generation, kiban.settle_tallies, kiban.drop_generation to kiban_writer;
+
+revoke execute on function kiban.forget_answers from public;
+grant execute on function kiban.forget_answers to kiban_writer;
+grant select, insert on kiban.answer_record to kiban_writer;
+grant select on kiban.answer_record_end to kiban_writer;
 
 grant usage on schema kiban to kiban_writer, kiban_reader;
 grant select, insert, update, delete on kiban.zone, kiban.membership, kiban.source, kiban.tombstone, kiban.document,
