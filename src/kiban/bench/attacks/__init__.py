@@ -24,6 +24,8 @@ ATTACKS: dict[str, str] = {  # id: "module:function"
     "A9": "access_roles:side_text",
     "B7": "secrets:secrets_in_examples",
     "B9": "releases:tainted_adapter",
+    "B10": "gate:bad_candidates",
+    "B10N": "gate:no_difference",
     "D1": "parsers:bombs",
     "D2": "parsers:entities",
     "D3": "sources:ssrf",

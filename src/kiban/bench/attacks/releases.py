@@ -50,7 +50,7 @@ ALTERED = {
 def tainted_adapter(stage: Stage) -> Figure:
     """Delete a learnt document, or narrow its readers, and see when the base answers again."""
     trials, seconds, still = stage.size(TRIALS, least=4), [], 0
-    with _empty(stage.postgres) as postgres:
+    with empty(stage.postgres) as postgres:
         library, ledger = PostgresLibrary(postgres), PostgresLedger(postgres)
         pile.found(ledger, BASE, "stage")
         for trial in range(trials):
@@ -82,7 +82,7 @@ def tainted_adapter(stage: Stage) -> Figure:
 def promotion_race(stage: Stage) -> Figure:
     """Let two people promote at the same moment, and one of them flip back."""
     rounds, doubles, flips = stage.size(ROUNDS, least=10), 0, []
-    with _empty(stage.postgres) as postgres, ThreadPoolExecutor(2) as people:
+    with empty(stage.postgres) as postgres, ThreadPoolExecutor(2) as people:
         ledger = PostgresLedger(postgres)
         pile.found(ledger, BASE, "stage")
         for number in range(rounds):
@@ -111,7 +111,7 @@ def altered_ledger(stage: Stage) -> Figure:
     """Edit, drop and reorder an entry as a superuser who switches the trigger off."""
     detected = []
     for how, statement in ALTERED.items():
-        with _empty(stage.postgres) as postgres:
+        with empty(stage.postgres) as postgres:
             ledger = PostgresLedger(postgres)
             pile.found(ledger, BASE, "stage")
             for number in range(3):
@@ -150,7 +150,7 @@ def _learnt(ledger: PostgresLedger, document: Document) -> Release:
 
 
 @contextmanager
-def _empty(server: EmbeddedPostgres) -> Iterator[Postgres]:
+def empty(server: EmbeddedPostgres) -> Iterator[Postgres]:
     """Give Kiban's tables, without a row."""
     migrate(server.dsn("postgres"), server.passwords)
     with psycopg.connect(server.dsn("postgres"), autocommit=True) as superuser:
