@@ -56,6 +56,17 @@ class Settings(BaseSettings):
     prefect_api_url: str | None = Field(None, description="An existing Prefect 3 server, ending in /api")
     mlflow_tracking_uri: str | None = Field(None, description="An existing MLflow 3 server")
     vllm_urls: tuple[str, ...] = Field((), description="Existing vLLM servers, e.g. http://gpu1:8000")
+    hosted_url: str = Field(
+        "",
+        description="Somebody else's OpenAI-compatible server, asked beside ours when candidates are judged, "
+        "and only about what everyone may read; empty: nobody's",
+    )
+    hosted_model: str = Field("", description="What that server calls the model to compare with")
+    hosted_key: SecretStr = Field(SecretStr(""), description="The key it wants")
+    machine_hour_price: float | None = Field(
+        None, ge=0, description="What an hour of the machine costs, for the report; unset: no price is told"
+    )
+    currency: str = Field("円", description="Of that price")
     device: Literal["auto", "cpu", "gpu"] = Field("auto", description="What trains and serves")
     llm: str = Field(
         "qwen2.5-coder-0.5b-instruct", description="A name `kiban models` knows, a folder or a hub id"

@@ -42,12 +42,12 @@ def passed() -> list[Scored]:
 @pytest.mark.parametrize(
     ("adapted", "drawn", "word"),
     [
-        (TAUGHT, {}, "合格"),
-        (PLAIN, {"answerable": 8, "unanswerable": 3}, "判断できません"),
-        (dict.fromkeys(PLAIN, 0.0), {}, "不合格"),
+        (TAUGHT, {}, "採用を勧めます <small>Release it</small>"),
+        (PLAIN, {"answerable": 8, "unanswerable": 3}, "まだ判断できません <small>Cannot tell yet</small>"),
+        (dict.fromkeys(PLAIN, 0.0), {}, "採用しません <small>Do not release it</small>"),
     ],
 )
-def test_the_verdict_is_the_first_thing_on_the_page(
+def test_the_recommendation_is_the_first_thing_on_the_page(
     adapted: dict[str, float], drawn: dict[str, int], word: str
 ) -> None:
     heading = re.search(r"<h1>(.*?)</h1>", page(scored_arms(PLAIN, adapted, **drawn)))

@@ -1,4 +1,4 @@
-"""Text from one or several vLLM servers, over their OpenAI-compatible API."""
+"""Text from one or several vLLM servers, or from another server with the same API, OpenAI's."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ class VllmGenerator:
     `timeout` is the longest silence in seconds, before the first piece and between pieces.
     """
 
-    def __init__(self, urls: Sequence[str], timeout: float = 120.0) -> None:
+    def __init__(self, urls: Sequence[str], timeout: float = 120.0, *, api_key: str = "") -> None:
         self._urls = tuple(url.rstrip("/") for url in urls)
         self._turn = itertools.count()
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=timeout)
+        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(timeout=self._timeout)
+        self._session = aiohttp.ClientSession(timeout=self._timeout, headers=self._headers)
         return self
 
     async def __aexit__(
@@ -70,7 +71,7 @@ class VllmGenerator:
         if self._session is not None:
             yield self._session
             return
-        async with aiohttp.ClientSession(timeout=self._timeout) as session:
+        async with aiohttp.ClientSession(timeout=self._timeout, headers=self._headers) as session:
             yield session
 
 

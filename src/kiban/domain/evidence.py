@@ -14,6 +14,7 @@ class Arm(StrEnum):
     BASE_RAG = "base+RAG"
     ADAPTED = "adapted"
     ADAPTED_RAG = "adapted+RAG"
+    HOSTED = "hosted+RAG"  # somebody else's model on the passages the base model was shown; off by default
 
 
 class Outcome(StrEnum):

@@ -13,6 +13,7 @@ from kiban.errors import PartUnavailable
 from kiban.judge.measures import score
 from kiban.ports import Progress
 
+ASKED_AT_ONCE = 8  # questions
 Ask = Callable[[Question], Awaitable[Answer]]
 
 
@@ -20,7 +21,7 @@ async def evaluate(
     questions: Sequence[Question],
     arms: Mapping[Arm, Ask],
     *,
-    concurrency: int = 8,
+    concurrency: int = ASKED_AT_ONCE,
     progress: Progress | None = None,
 ) -> list[Scored]:
     """Return the scored answers, question by question; each question is asked once per arm.

@@ -34,6 +34,8 @@ JAPANESE = {
     "membership": "学習した文の見分けやすさ (AUC)",
 }
 
+LOW_IS_GOOD = frozenset({"over_abstained", "seconds"})
+
 
 def english(comparison: Comparison) -> str:
     """Return one sentence: what was measured, what it means."""

@@ -12,10 +12,15 @@ from statistics import fmean
 
 import numpy as np
 from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
 
-from kiban.domain.evidence import Arm, Comparison, Outcome, Scored, Verdict
+from kiban.domain.evidence import Arm, Comparison, Scored, Verdict
 from kiban.domain.learning import Candidate, Curriculum, Question
 from kiban.judge import phrases, statistics
+from kiban.judge.arms import ASKED_AT_ONCE
+from kiban.judge.economy import Prices, costs
+from kiban.judge.measures import RAG_ARMS
+from kiban.judge.recommendation import recommend
 from kiban.judge.sample_size import MOST_NEEDED
 from kiban.judge.verdict import MEASURES
 
@@ -24,6 +29,7 @@ ARM_NAMES = {
     Arm.BASE_RAG: "元のモデル＋検索",
     Arm.ADAPTED: "学習後",
     Arm.ADAPTED_RAG: "学習後＋検索",
+    Arm.HOSTED: "外部のモデル＋検索",
 }
 SHOWN_EXAMPLES = 3  # of each kind
 PLOTTED = ("correct", "cited", "abstained")
@@ -54,18 +60,23 @@ def render(
     scored: Sequence[Scored],
     curriculum: Curriculum,
     environment: Mapping[str, str] | None = None,
+    prices: Prices | None = None,
 ) -> str:
     """Return the page. `environment` is what a reader needs to repeat it: models, versions, settings."""
     wins, losses = examples(scored)
+    prices = prices or Prices()
     return _template().render(
+        css=_css(),
         candidate=candidate,
         verdict=verdict,
-        word=_WORDS[verdict.outcome],
-        sentence=headline(verdict),
-        advice=advice(verdict),
+        advice=recommend(verdict),
+        costs=[each for each in costs(scored, verdict.evaluation.seconds, prices) if each.arm in RAG_ARMS],
+        prices=prices,
+        at_once=ASKED_AT_ONCE,
         estimates=(table := estimates(scored)),
         plotted={measure: table[measure] for measure in PLOTTED if measure in table},
         arms=ARM_NAMES,
+        present={each.arm for each in scored},
         comparisons=[each for each in verdict.evaluation.comparisons if each.role != "audit"],
         audits=[each for each in verdict.evaluation.comparisons if each.role == "audit"],
         wins=wins,
@@ -78,33 +89,6 @@ def render(
         mcnemar=lambda c: statistics.mcnemar_p(c.wins, c.losses),
         needed=_needed,
     )
-
-
-def headline(verdict: Verdict) -> str:
-    """Say the verdict in one Japanese sentence."""
-    if verdict.adapter_earned:
-        return "学習したモデルは、元のモデルより良いと確かめられました。"
-    if verdict.embedder_earned:
-        return "検索だけが良くなったと確かめられました。回答するモデルは変えません。"
-    if any(each.role == "audit" and each.outcome is Outcome.FAIL for each in verdict.evaluation.comparisons):
-        return "学習したモデルは、知ってはならないことを覚えています。採用しません。"
-    if verdict.outcome is Outcome.FAIL:
-        return "学習したモデルには悪くなった点があります。採用しません。"
-    return "良くなったとは、まだ言い切れません。採用しません。"
-
-
-def advice(verdict: Verdict) -> str:
-    """Say in Japanese how many questions would settle the verdict; "" when it is settled."""
-    if verdict.outcome is not Outcome.CANNOT_TELL:
-        return ""
-    comparisons = verdict.evaluation.comparisons
-    primaries = [c for c in comparisons if c.role == "primary"]
-    open_guards = [c for c in comparisons if c.role == "guard" and c.outcome is Outcome.CANNOT_TELL]
-    nearest = [] if any(c.outcome is Outcome.PASS for c in primaries) else primaries
-    wanted = [*open_guards, *sorted(nearest, key=phrases.missing)[:1]]
-    if any(c.needed >= MOST_NEEDED for c in wanted):
-        return "差が見えません。問いを増やすより、学習の中身を見直してください。"
-    return f"問いをあと約{max(map(phrases.missing, wanted), default=1):,}問増やせば、判断できる見込みです。"
 
 
 def estimates(scored: Sequence[Scored]) -> dict[str, list[Estimate]]:
@@ -163,14 +147,12 @@ def _here() -> dict[str, str]:
 
 
 @lru_cache
+def _css() -> Markup:
+    return Markup(Path(__file__).with_name("report.css").read_text("utf-8"))  # ours, not a model's
+
+
+@lru_cache
 def _template() -> Template:
     source = Path(__file__).with_name("report.html.jinja").read_text("utf-8")
     house = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return house.from_string(source)
-
-
-_WORDS = {
-    Outcome.PASS: "合格",
-    Outcome.FAIL: "不合格",
-    Outcome.CANNOT_TELL: "判断できません",
-}

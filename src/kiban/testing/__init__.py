@@ -9,6 +9,7 @@ from kiban.testing.feedback import MemoryFeedback
 from kiban.testing.hostile import misbehave
 from kiban.testing.ledger import MemoryLedger, MemoryRegistry
 from kiban.testing.library import MemoryLibrary, MemorySearch, arrival
+from kiban.testing.model_server import Fault, ModelServer
 from kiban.testing.queue import MemoryQueue
 from kiban.testing.serving import MemoryAdapterHost, ScriptedGenerator, echo_generator, write_adapter
 from kiban.testing.sources import MemoryParser, MemorySource
@@ -16,6 +17,7 @@ from kiban.testing.text import ColourEmbedder, HashEmbedder, OverlapReranker, Pa
 
 __all__ = [
     "ColourEmbedder",
+    "Fault",
     "HashEmbedder",
     "MemoryAdapterHost",
     "MemoryFeedback",
@@ -26,6 +28,7 @@ __all__ = [
     "MemoryRegistry",
     "MemorySearch",
     "MemorySource",
+    "ModelServer",
     "OverlapReranker",
     "PatternDetector",
     "ScriptedGenerator",

@@ -26,21 +26,21 @@ class MemoryAdapterHost:
     def __init__(self, base_model: str = "base") -> None:
         self.base_model = base_model
         self.loads = 0
-        self._paths: dict[str, Path] = {}
+        self.paths: dict[str, Path] = {}
         self._strengths: dict[str, float] = {}
 
     def adapters(self) -> set[str]:
-        return set(self._paths)
+        return set(self.paths)
 
     def load(self, name: str, path: Path) -> None:
-        if self._paths.get(name, path) != path:
-            raise BadWeights(f"{name} is served from {self._paths[name]}, not from {path}")
+        if self.paths.get(name, path) != path:
+            raise BadWeights(f"{name} is served from {self.paths[name]}, not from {path}")
         try:
             tensors = load_file(path / "adapter_model.safetensors")
         except (OSError, SafetensorError) as error:
             raise BadWeights(f"{path}: {error}") from error
         self._strengths[name] = sum(float(t.sum()) for key, t in tensors.items() if "lora_B" in key)
-        self._paths[name] = path
+        self.paths[name] = path
         self.loads += 1
 
     def logprobs(self, model: str, prompts: Sequence[str]) -> list[list[float]]:
@@ -51,10 +51,10 @@ class MemoryAdapterHost:
 
     def unload(self, name: str) -> None:
         """Answer "done" and go on applying the adapter, as vLLM's engine does."""
-        del self._paths[name]
+        del self.paths[name]
 
     def restart(self) -> None:
-        self._paths.clear()
+        self.paths.clear()
         self._strengths.clear()
 
 

@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kiban.adapt.questions import unanswerable
+from kiban.answer.converse import converse
 from kiban.domain.evidence import Arm, Comparison, Outcome, Verdict
 from kiban.domain.learning import Candidate, Question
 from kiban.domain.question import Answer, Passage
 from kiban.domain.release import Release
-from kiban.errors import NotEarned
+from kiban.errors import NotEarned, NotPermitted
 from kiban.judge import arms, report, verdict
+from kiban.judge.economy import Prices
 from kiban.wiring.answers import SHOWN, Answers
 from kiban.wiring.audits import Audits
 from kiban.wiring.furniture import Furniture
@@ -49,7 +51,9 @@ class Evidence:
         began = time.monotonic()
         scored = asyncio.run(
             arms.evaluate(
-                self._exam(held_out), self._arms(proposed), progress=self._furniture.stage("judging")
+                exam := self._exam(held_out),
+                self._arms(proposed, exam),
+                progress=self._furniture.stage("judging"),
             )
         )
         decided = verdict.decide(
@@ -60,7 +64,9 @@ class Evidence:
             seconds=time.monotonic() - began,
         )
         folder.keep_verdict(decided)
-        page = report.render(candidate, decided, scored, folder.curriculum(), self._furniture.inventory())
+        page = report.render(
+            candidate, decided, scored, folder.curriculum(), self._furniture.inventory(), self._prices()
+        )
         folder.report.write_text(page, "utf-8")
         self._furniture.registry.log_report(candidate.id, folder.report)
         return decided
@@ -99,17 +105,29 @@ class Evidence:
         if proposed.adapter is None:
             return ()
         curriculum = self._furniture.candidates.folder(candidate.id).curriculum()
-        every = self._arms(proposed)
+        every = self._arms(proposed, held_out)
         asked = {arm: every[arm] for arm in (Arm.BASE, Arm.ADAPTED)}
         return Audits(self._furniture).of(candidate, proposed.adapter, curriculum, held_out, asked)
 
-    def _arms(self, proposed: Release) -> Mapping[Arm, arms.Ask]:
+    def _prices(self) -> Prices:
+        settings = self._furniture.settings
+        return Prices(
+            machine_hour=settings.machine_hour_price,
+            currency=settings.currency,
+            machines=len(self._furniture.vllm_urls),
+            licences=self._furniture.licences(),
+        )
+
+    def _arms(self, proposed: Release, exam: Sequence[Question]) -> Mapping[Arm, arms.Ask]:
         base = self._releases.base
+        may_leave = self._furniture.hosted and all(question.audience.is_everyone for question in exam)
+        hosted = {Arm.HOSTED: self._hosted(base)} if may_leave else {}
         return {
             Arm.BASE: self._arm(base, with_passages=False),
             Arm.BASE_RAG: self._arm(base, with_passages=True),
             Arm.ADAPTED: self._arm(proposed, with_passages=False),
             Arm.ADAPTED_RAG: self._arm(proposed, with_passages=True),
+            **hosted,
         }
 
     def _arm(self, release: Release, *, with_passages: bool) -> arms.Ask:
@@ -118,6 +136,23 @@ class Evidence:
             written = self._answers.converse_with(
                 release, question.text, shown, closed_book=not with_passages
             )
+            *_, last = [piece async for piece in written]
+            assert isinstance(last, Answer)
+            return last
+
+        return ask
+
+    def _hosted(self, base: Release) -> arms.Ask:
+        """Ask somebody else's model about what everyone may read, and never about anything else: passages are
+        those of OUTSIDER, who is in no group, and a question made from another document is not sent."""
+        generator, model = self._furniture.hosted, self._furniture.settings.hosted_model
+        assert generator is not None
+
+        async def ask(question: Question) -> Answer:
+            if not question.audience.is_everyone:
+                raise NotPermitted(f"A question about {question.lineage.uri} may not leave this house.")
+            shown = await asyncio.to_thread(self._show, question, base)
+            written = converse(question.text, shown, generator=generator, model=model, release_id="hosted")
             *_, last = [piece async for piece in written]
             assert isinstance(last, Answer)
             return last

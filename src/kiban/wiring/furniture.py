@@ -78,6 +78,14 @@ class Furniture:
             **{name: version(name) for name in ("torch", "trl", "peft", "sentence-transformers")},
         }
 
+    def licences(self) -> dict[str, str]:
+        """Return under which licence each base model came, by its name in the settings."""
+        settings = self.settings
+        named = {settings.llm: self.llm, settings.embedder: self.base_embedder}
+        if settings.reranker:
+            named[settings.reranker] = self.fetched(settings.reranker)
+        return {name: shelf.licence(weights) for name, weights in named.items()}
+
     # --- Postgres ---
 
     @cached_property
@@ -223,6 +231,14 @@ class Furniture:
     @cached_property
     def generator(self) -> VllmGenerator:
         return VllmGenerator(self.vllm_urls)
+
+    @cached_property
+    def hosted(self) -> VllmGenerator | None:
+        """Return somebody else's model to compare with; none by default."""
+        settings = self.settings
+        if not settings.hosted_url:
+            return None
+        return VllmGenerator([settings.hosted_url], api_key=settings.hosted_key.get_secret_value())
 
     @cached_property
     def adapters(self) -> VllmAdapters:

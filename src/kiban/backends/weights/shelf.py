@@ -92,6 +92,12 @@ def shelved(root: Path) -> list[Shelved]:
     return known + others
 
 
+def licence(weights: Weights) -> str:
+    """Return the licence noted beside weights from the shelf; of a folder somebody gave, none is known."""
+    noted = (weights.path / NOTE).exists()
+    return _note(weights.path).licence if noted else "see where the folder came from"
+
+
 def _given(folder: Path) -> Weights:
     described = any((folder / name).is_file() for name in ("config.json", "modules.json"))
     if not described or not any(folder.rglob("*.safetensors")):
