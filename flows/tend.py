@@ -26,8 +26,9 @@ def converge() -> None:
 
 
 @task(cache_policy=NO_CACHE)
-def forget_old_records() -> int:
-    return house().records.forget_old()
+def forget_what_is_old() -> None:
+    house().records.forget_old()
+    house().conversations.forget_old()
 
 
 @flow(name="follow-people")
@@ -42,5 +43,5 @@ def tend() -> LedgerEntry | None:
     follow_source()
     withdrawn = withdraw()
     converge()
-    forget_old_records()
+    forget_what_is_old()
     return withdrawn

@@ -16,7 +16,7 @@ from kiban.backends.postgres.schema import migrate
 LEARNING = ("decision", "feedback", "ledger", "release", "lineage", "curriculum")
 TABLES = (*LEARNING, "embedding", "posting", "sensitive", "picture", "chunk", "document")
 TALLIES = ("graph", "zone_tally", "term_tally", "change_tally")
-RECORDS = ("answer_record", "answer_record_end")
+RECORDS = ("answer_record", "answer_record_end", "exchange", "conversation")
 COUNTED = (*TALLIES, *RECORDS, "generation", "membership", "source", "tombstone", "zone")
 EMPTY = f"truncate {', '.join(f'kiban.{table}' for table in (*TABLES, *COUNTED))}"
 

@@ -12,7 +12,7 @@ from services.chat.app import create_app
 def main() -> None:
     settings = load()
     uvicorn.run(
-        create_app(house().answers, house().feedback),
+        create_app(house().answers, house().feedback, house().conversations),
         host=settings.host,
         port=settings.chat_port,
         log_level="info",

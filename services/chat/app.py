@@ -8,23 +8,24 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
-from services.chat import completions, documents, errors, feedback, operation, tools
+from services.chat import completions, conversations, documents, errors, feedback, operation, tools
 from services.chat.guard import Guard
-from services.chat.house import ChatHouse, Desk
+from services.chat.house import ChatHouse, Conversations, Desk
 from services.chat.metrics import MeasureRequests, Metrics
 
 PAGE = Path(__file__).parent / "page"
 
 
-def create_app(house: ChatHouse, desk: Desk) -> FastAPI:
-    """Return the app that answers for `house`, and takes feedback at `desk`."""
+def create_app(house: ChatHouse, desk: Desk, kept: Conversations) -> FastAPI:
+    """Return the app that answers for `house`, takes feedback at `desk` and keeps conversations in `kept`."""
     # FastAPI's own documentation pages load scripts from elsewhere; the schema alone stays, for tools.
     app = FastAPI(title="Kiban", docs_url=None, redoc_url=None, lifespan=tools.lifespan)
     app.state.house = house
     app.state.desk = desk
+    app.state.kept = kept
     app.state.metrics = Metrics()
     errors.install(app)
-    for part in (completions, documents, feedback, operation):
+    for part in (completions, conversations, documents, feedback, operation):
         app.include_router(part.router)
     tools.mount(app, house)
     app.add_api_route("/", _index, include_in_schema=False)

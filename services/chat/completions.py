@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from functools import partial
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -15,7 +16,7 @@ from kiban.domain.access import Principal
 from kiban.domain.question import Answer, Passage
 from kiban.errors import PartError
 from services.chat.errors import NotFound, part_json
-from services.chat.guard import Asker, House
+from services.chat.guard import Asker, House, Kept
 from services.chat.house import ChatHouse
 from services.chat.shapes import (
     CHAT,
@@ -43,11 +44,17 @@ async def model(name: str, who: Asker) -> Json:
 
 
 @router.post("/v1/chat/completions")
-async def complete(body: CompletionRequest, who: Asker, house: House, request: Request) -> Response:
+async def complete(
+    body: CompletionRequest, who: Asker, house: House, kept: Kept, request: Request
+) -> Response:
     """Answer the last message from what `who` may read. Which weights answer is the release's decision."""
     _require_model(body.model)
+    if body.conversation and not await asyncio.to_thread(kept.has, str(body.conversation), who):
+        raise NotFound("conversation")
     asked = time.perf_counter()
     answering = await _begin(body, who, house)
+    if body.conversation:
+        answering = _kept(answering, partial(kept.add, str(body.conversation), who, body.question))
     watched = request.app.state.metrics.watch(answering, asked)
     if body.stream:
         first = await anext(watched)  # a part that fails now still gets a status code of its own
@@ -62,6 +69,17 @@ async def _begin(body: CompletionRequest, who: Principal, house: ChatHouse) -> A
     found = await asyncio.to_thread(house.find, body.question, who, SEARCHED)
     release_id = await asyncio.to_thread(house.release_id)
     return _listed(body.question, found, release_id)
+
+
+async def _kept(
+    answering: AsyncIterator[str | Answer], keep: Callable[[Answer], None]
+) -> AsyncIterator[str | Answer]:
+    """Keep an answer before its end is told."""
+    async with aclosing(answering):  # type: ignore[type-var]
+        async for piece in answering:
+            if isinstance(piece, Answer):
+                await asyncio.to_thread(keep, piece)
+            yield piece
 
 
 async def _listed(question: str, found: list[Passage], release_id: str) -> AsyncIterator[str | Answer]:

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kiban.domain.access import Principal
 from kiban.errors import IdentityError
-from services.chat.house import ChatHouse, Desk
+from services.chat.house import ChatHouse, Conversations, Desk
 
 LARGEST_BODY = 512 * 1024  # bytes
 
@@ -58,8 +58,13 @@ def desk_of(request: Request) -> Desk:
     return cast(Desk, request.app.state.desk)
 
 
+def kept_of(request: Request) -> Conversations:
+    return cast(Conversations, request.app.state.kept)
+
+
 House = Annotated[ChatHouse, Depends(house_of)]
 AtDesk = Annotated[Desk, Depends(desk_of)]
+Kept = Annotated[Conversations, Depends(kept_of)]
 Asker = Annotated[Principal, Depends(asker)]
 
 

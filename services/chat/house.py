@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from kiban.domain.access import Principal
+from kiban.domain.conversation import Conversation, Exchange
 from kiban.domain.document import Document
 from kiban.domain.feedback import Feedback
 from kiban.domain.question import EVERYTHING, PROSE, Answer, Form, Found, Passage, Scope, Turn
@@ -69,4 +70,32 @@ class Desk(Protocol):
 
     def decide(self, feedback_id: int, curator: Principal, *, approves: bool, reason: str = "") -> Feedback:
         """Note a curator's word. Raises NotPermitted, NoSuchFeedback."""
+        ...
+
+
+class Conversations(Protocol):
+    """`kiban.wiring.Conversations`, as far as the chat service knows it. Each function may block."""
+
+    def begin(self, who: Principal) -> str:
+        """Return the id of a new conversation."""
+        ...
+
+    def has(self, id: str, who: Principal) -> bool:
+        """Tell whether `who` has such a conversation."""
+        ...
+
+    def add(self, id: str, who: Principal, question: str, answer: Answer) -> None:
+        """Keep what was said, unless `who` has no such conversation."""
+        ...
+
+    def all(self, who: Principal) -> list[Conversation]:
+        """Return the conversations of `who`, newest first."""
+        ...
+
+    def read(self, id: str, who: Principal) -> list[Exchange]:
+        """Return what was said; nothing for a conversation that `who` does not have."""
+        ...
+
+    def delete(self, id: str, who: Principal) -> bool:
+        """Forget a conversation; tell whether `who` had it."""
         ...

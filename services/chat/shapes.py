@@ -7,6 +7,7 @@ import time
 import uuid
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from jsonschema import Draft202012Validator, SchemaError
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -112,6 +113,7 @@ class CompletionRequest(BaseModel):
 
     model: str
     messages: Annotated[list[Message], Field(min_length=1, max_length=64)]
+    conversation: UUID | None = None  # keep the answer in this one; see /v1/conversations
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
     n: Literal[1] | None = 1

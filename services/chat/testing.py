@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import uvicorn
 
@@ -17,6 +18,7 @@ from kiban.adapt.feedback import prove
 from kiban.answer.converse import converse
 from kiban.backends.tokens import LOCAL_ISSUER, LocalIssuer, TokenVerifier
 from kiban.domain.access import Audience, Principal
+from kiban.domain.conversation import Conversation, Exchange
 from kiban.domain.document import Document, DocumentState, Place
 from kiban.domain.feedback import Feedback
 from kiban.domain.question import (
@@ -47,7 +49,7 @@ def serving(house: MemoryHouse) -> Iterator[str]:
         listening.bind(("127.0.0.1", 0))
         listening.listen()  # who calls before the server is up waits, and is not refused
         server = uvicorn.Server(
-            uvicorn.Config(create_app(house, house.desk), log_level="critical", lifespan="on")
+            uvicorn.Config(create_app(house, house.desk, house.kept), log_level="critical", lifespan="on")
         )
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
@@ -74,6 +76,7 @@ class MemoryHouse:
         self.cut = False  # the model has more to say
         self.listening = 0  # answers being written now
         self.desk = MemoryDesk(self)
+        self.kept = MemoryConversations(self)
 
     def shelve(self, title: str, readers: frozenset[str], *sections: tuple[Place, str]) -> None:
         """Put a document on the shelf, one passage per section."""
@@ -94,6 +97,10 @@ class MemoryHouse:
             )
             self._shelf.append((Audience(readers), passage))
             start += len(text) + 2
+
+    def narrow(self, title: str, readers: frozenset[str]) -> None:
+        """Let only these groups read a document from now on."""
+        self._shelf = [(Audience(readers) if p.title == title else a, p) for a, p in self._shelf]
 
     def token(self, subject: str) -> str:
         return self.issuer.issue(subject, 1, AUDIENCE)
@@ -188,6 +195,46 @@ class MemoryDesk:
     def decide(self, feedback_id: int, curator: Principal, *, approves: bool, reason: str = "") -> Feedback:
         _require_curator(curator)
         return self._box.decide(feedback_id, curator, approves, reason)
+
+
+class MemoryConversations:
+    """Conversations that are forgotten with their house."""
+
+    def __init__(self, house: MemoryHouse) -> None:
+        self._house = house
+        self._had: dict[str, tuple[str, datetime, list[Exchange]]] = {}  # id: (subject, begun, said)
+
+    def begin(self, who: Principal) -> str:
+        id = str(uuid4())
+        self._had[id] = (who.subject, datetime.now(UTC), [])
+        return id
+
+    def has(self, id: str, who: Principal) -> bool:
+        return self._of(id, who) is not None
+
+    def add(self, id: str, who: Principal, question: str, answer: Answer) -> None:
+        if (said := self._of(id, who)) is not None:
+            said.append(Exchange(question, datetime.now(UTC), answer))
+
+    def all(self, who: Principal) -> list[Conversation]:
+        own = [(id, *rest) for id, (subject, *rest) in self._had.items() if subject == who.subject]
+        found = [Conversation(id, said[0].question, begun, said[-1].at) for id, begun, said in own if said]
+        return sorted(found, key=lambda one: one.last, reverse=True)
+
+    def read(self, id: str, who: Principal) -> list[Exchange]:
+        return [self._as_readable(one, who) for one in self._of(id, who) or []]
+
+    def delete(self, id: str, who: Principal) -> bool:
+        return self._of(id, who) is not None and self._had.pop(id) is not None
+
+    def _of(self, id: str, who: Principal) -> list[Exchange] | None:
+        subject, _, said = self._had.get(id, ("", None, None))
+        return said if subject == who.subject else None
+
+    def _as_readable(self, one: Exchange, who: Principal) -> Exchange:
+        made_from = one.answer.passages if one.answer else ()
+        readable = all(who.may_read(self._house.readers(passage.document_id)) for passage in made_from)
+        return one if readable else replace(one, answer=None)
 
 
 def _require_curator(who: Principal) -> None:

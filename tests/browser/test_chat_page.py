@@ -266,6 +266,40 @@ def test_what_was_said_before_goes_along(chat: Chat) -> None:
     assert [turn.text for turn in turns[-3:-1]] == ["宿泊費は？", "はい。"]
 
 
+def test_an_earlier_conversation_is_read_again_gone_on_with_and_deleted(chat: Chat) -> None:
+    page = chat.enter()
+    chat.ask("東京の宿泊費は？")
+    expect(page.locator(".source.cited")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("article")).to_have_count(0)
+    page.get_by_role("button", name="これまで").click()
+    expect(page.get_by_role("button", name="東京の宿泊費は？").first).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("region", name="これまでの会話")).to_have_count(0)
+    page.get_by_role("button", name="出典 1 を開く").click()
+    expect(page.locator("mark.lit")).to_have_text("東京２３区内に限り 13,800円を上限とする。")
+    chat.ask("宿泊費は大阪でも？")
+    expect(page.get_by_role("article")).to_have_count(2)
+    page.get_by_role("button", name="これまで").click()
+    page.get_by_role("button", name="「東京の宿泊費は？」を消す").click()
+    expect(page.get_by_text("まだ会話がありません。")).to_be_visible()
+    expect(page.get_by_role("article")).to_have_count(0)
+    assert chat.house.kept.all(Principal("sato", frozenset())) == []
+
+
+def test_an_earlier_answer_from_what_may_not_be_read_now_is_not_shown(chat: Chat) -> None:
+    page = chat.enter()
+    chat.ask("東京の宿泊費は？")
+    expect(page.locator(".source.cited")).to_be_visible()
+    chat.house.narrow("旅費規程", frozenset({"hr"}))
+    page.get_by_role("button", name="新しい会話").click()
+    expect(page.get_by_role("heading", name="社内の資料に、たずねる。")).to_be_visible()
+    page.get_by_role("button", name="これまで").click()
+    page.get_by_role("button", name="東京の宿泊費は？").first.click()
+    expect(page.get_by_text("いまは読めない資料から")).to_be_visible()
+    assert "13,800" not in page.content()
+
+
 def test_a_screen_reader_hears_whole_answers_and_the_keyboard_reaches_everything(chat: Chat) -> None:
     page = chat.enter()
     chat.ask("東京の宿泊費は？")

@@ -43,9 +43,26 @@ export async function openDocument(id, start, end) {
 export const giveFeedback = (feedback) =>
   send("/v1/feedback", { method: "POST", body: JSON.stringify(feedback) });
 
-/** Yield pieces of text, and last the sources: {text} or {sources}. */
-export async function* ask(messages, signal) {
-  const body = JSON.stringify({ model: "kiban", messages, stream: true });
+export async function conversations() {
+  const reply = await send("/v1/conversations");
+  return (await reply.json()).data;
+}
+
+export async function beginConversation() {
+  const reply = await send("/v1/conversations", { method: "POST" });
+  return (await reply.json()).id;
+}
+
+export async function readConversation(id) {
+  const reply = await send(`/v1/conversations/${id}`);
+  return (await reply.json()).exchanges;
+}
+
+export const deleteConversation = (id) => send(`/v1/conversations/${id}`, { method: "DELETE" });
+
+/** Yield pieces of text, and last the sources: {text} or {sources}. The answer is kept in a conversation. */
+export async function* ask(messages, conversation, signal) {
+  const body = JSON.stringify({ model: "kiban", messages, conversation, stream: true });
   const reply = await send("/v1/chat/completions", { method: "POST", body, signal });
   for await (const event of events(reply.body)) {
     if (event.error) throw new Refusal(503, event.error.message);

@@ -2,13 +2,15 @@
 
 import * as api from "./api.js";
 import { feedbackLine } from "./feedback.js";
+import { closeShelf, openShelf } from "./shelf.js";
 import { element, proven, sourceList } from "./render.js";
 import { say, switchLanguage, translate } from "./words.js";
 
 const REMEMBERED = 4; // earlier messages sent along with a question
 const find = (id) => document.getElementById(id);
 const box = find("question");
-const said = []; // {role, content} of finished answers and their questions
+let said = []; // {role, content} of finished answers and their questions
+let conversation = null; // the id under which they are kept; null before the first question
 let running = null; // AbortController of the answer being written
 
 start();
@@ -20,6 +22,8 @@ function start() {
   find("leave").addEventListener("click", () => { api.forgetToken(); location.reload(); });
   find("sign-in").querySelector("form").addEventListener("submit", signIn);
   find("ask").addEventListener("submit", (event) => { event.preventDefault(); submit(); });
+  find("earlier").addEventListener("click", () => openShelf(readAgain, forgotten));
+  find("new").addEventListener("click", () => { if (!running) startAfresh(); });
   find("stop").addEventListener("click", () => running?.abort());
   box.addEventListener("keydown", sendOnEnter);
   nameLanguage();
@@ -34,7 +38,7 @@ function nameLanguage() {
 
 function show(signedIn) {
   find("sign-in").hidden = signedIn;
-  for (const id of ["talk", "ask", "leave"]) find(id).hidden = !signedIn;
+  for (const id of ["talk", "ask", "leave", "earlier", "new"]) find(id).hidden = !signedIn;
   find("subject").textContent = signedIn ? api.subject() : "";
   (signedIn ? box : find("token")).focus();
 }
@@ -96,7 +100,8 @@ async function answer(question) {
 async function write(exchange, question) {
   const messages = [...said.slice(-REMEMBERED), { role: "user", content: question }];
   let text = "";
-  for await (const piece of api.ask(messages, running.signal)) {
+  conversation ??= await api.beginConversation();
+  for await (const piece of api.ask(messages, conversation, running.signal)) {
     if (piece.text) {
       if (!text) status("writing");
       text += piece.text;
@@ -105,7 +110,39 @@ async function write(exchange, question) {
     }
     if (piece.sources) finish(exchange, question, text, piece.sources);
   }
+  remember(question, text);
+}
+
+const remember = (question, text) =>
   said.push({ role: "user", content: question }, { role: "assistant", content: text });
+
+function startAfresh() {
+  [said, conversation] = [[], null];
+  find("log").replaceChildren();
+  find("welcome").hidden = false;
+  status(null);
+  closeShelf();
+  box.focus();
+}
+
+/** Show a kept conversation, and go on with it. */
+function readAgain(id, exchanges) {
+  startAfresh();
+  conversation = id;
+  for (const { question, answer } of exchanges) {
+    const exchange = newExchange(question);
+    exchange.article.setAttribute("aria-busy", "false");
+    if (!answer) {
+      exchange.note("forgotten");
+      continue;
+    }
+    finish(exchange, question, answer.text, answer.kiban);
+    remember(question, answer.text);
+  }
+}
+
+function forgotten(id) {
+  if (id === conversation) startAfresh();
 }
 
 /** Replace the streamed text by the same text with its citations, and set the sources beside it. */

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from kiban.settings import Settings, load
 from kiban.wiring.answers import Answers
+from kiban.wiring.conversations import Conversations
 from kiban.wiring.documents import Documents
 from kiban.wiring.door import RegistryDoor
 from kiban.wiring.evidence import Evidence
@@ -33,6 +34,7 @@ class House:
         self.generations = Generations(self.furniture, self.releases)
         self.records = Records(self.furniture)
         self.answers = Answers(self.furniture, self.releases, self.records)
+        self.conversations = Conversations(self.furniture)
         self.feedback = FeedbackDesk(self.furniture)
         self.weights = WeightsMaking(self.furniture, self.releases, self.answers)
         self.evidence = Evidence(self.furniture, self.releases, self.answers)

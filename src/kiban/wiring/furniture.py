@@ -16,6 +16,7 @@ from kiban.backends.candidates import CandidateFolder, CandidateShelf
 from kiban.backends.parsers.jail import JailedParser
 from kiban.backends.parsers.worker_process import Limits
 from kiban.backends.postgres.connect import Postgres
+from kiban.backends.postgres.conversations import PostgresConversations
 from kiban.backends.postgres.feedback import PostgresFeedback
 from kiban.backends.postgres.ledger import PostgresLedger
 from kiban.backends.postgres.library import PostgresLibrary
@@ -120,6 +121,10 @@ class Furniture:
     @cached_property
     def feedback(self) -> PostgresFeedback:
         return PostgresFeedback(self.postgres)
+
+    @cached_property
+    def conversations(self) -> PostgresConversations:
+        return PostgresConversations(self.postgres)
 
     @cached_property
     def records(self) -> PostgresRecords:

@@ -340,6 +340,36 @@ create or replace trigger ledger_is_append_only
     before update or delete or truncate on kiban.ledger
     for each statement execute function kiban.refuse_change();
 
+-- What people asked and were answered, for themselves alone. An answer holds words of documents: it is shown while
+-- its reader may read all of them, and forgotten when one of them is gone.
+create table if not exists kiban.conversation (
+    id uuid primary key default gen_random_uuid(), -- random: no number tells how much others ask
+    subject text not null,
+    title text not null,
+    begun timestamptz not null default now(),
+    last timestamptz not null default now()
+);
+create index if not exists conversation_subject on kiban.conversation (subject, last);
+
+create table if not exists kiban.exchange (
+    conversation_id uuid not null references kiban.conversation on delete cascade,
+    number integer not null,
+    at timestamptz not null default now(),
+    question text not null,
+    answer jsonb, -- text, citations, …; null when it was forgotten
+    documents bigint[] not null, -- that it was made from
+    primary key (conversation_id, number)
+);
+create index if not exists exchange_documents on kiban.exchange using gin (documents);
+
+create or replace function kiban.forget_what_was_said() returns trigger language plpgsql as $$
+begin
+    update kiban.exchange set answer = null where documents @> array[old.id];
+    return old;
+end $$;
+create or replace trigger document_is_gone after delete on kiban.document
+    for each row execute function kiban.forget_what_was_said();
+
 -- What was answered, for auditors: append-only and hash-chained. Only its oldest lines may go, all at once, and
 -- then the last of them leaves its hash, to which the chain that stays is tied.
 create table if not exists kiban.answer_record (
@@ -436,6 +466,27 @@ begin
     end loop;
 end $$;
 
+-- Conversations are read by whoever had them, which each transaction says for itself.
+do $$
+declare
+    name text;
+begin
+    foreach name in array array['conversation', 'exchange'] loop
+        execute format('alter table kiban.%I enable row level security', name);
+        execute format('alter table kiban.%I force row level security', name);
+        execute format('drop policy if exists keepers on kiban.%I', name);
+        execute format('drop policy if exists own on kiban.%I', name);
+        execute format(
+            'create policy keepers on kiban.%I to kiban_owner, kiban_writer using (true) with check (true)', name);
+        execute format(
+            'create policy own on kiban.%I for select to kiban_reader using (%s)', name,
+            case name
+                when 'conversation' then 'subject = nullif(current_setting(''kiban.subject'', true), '''')'
+                else 'conversation_id in (select id from kiban.conversation)'
+            end);
+    end loop;
+end $$;
+
 -- Building an index needs an owner; the writer asks through these. A partition is closed to the reader
 -- twice over: no grant, and row-level security without a policy for it.
 create or replace function kiban.add_generation(
@@ -507,6 +558,8 @@ end $$;
 revoke execute on function kiban.add_generation, kiban.settle_tallies, kiban.drop_generation from public;
 grant execute on function kiban.add_generation, kiban.settle_tallies, kiban.drop_generation to kiban_writer;
 
+grant select, insert, update, delete on kiban.conversation, kiban.exchange to kiban_writer;
+grant select on kiban.conversation, kiban.exchange to kiban_reader;
 revoke execute on function kiban.forget_answers from public;
 grant execute on function kiban.forget_answers to kiban_writer;
 grant select, insert on kiban.answer_record to kiban_writer;
