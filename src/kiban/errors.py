@@ -37,6 +37,7 @@ KibanError
     ├── NoSuchRelease
     ├── NotEarned                the verdict is not "pass"
     ├── NoEffect                 the adapter is loaded but changes nothing
+    ├── Drifted                  it answers, finds or is scored otherwise than on its first night
     ├── NoSuchGeneration
     ├── UnfitGeneration          it lacks chunks, or was cut otherwise
     └── GenerationInUse
@@ -197,6 +198,10 @@ class NotEarned(ReleaseError):
 
 class NoEffect(ReleaseError):
     """The server lists the adapter, but it changes no output."""
+
+
+class Drifted(ReleaseError):
+    """Something changed behind the release in force."""
 
 
 class NoSuchGeneration(ReleaseError):

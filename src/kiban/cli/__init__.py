@@ -27,6 +27,7 @@ MODULES = {
     "kiban.cli.records": ("records",),
     "kiban.cli.search": ("search", "mcp"),
     "kiban.cli.generations": ("generations",),
+    "kiban.cli.nights": ("drift",),
     "kiban.cli.learning": ("adapt", "judge", "promote", "rollback", "history"),
 }
 COMMANDS = {command: module for module, commands in MODULES.items() for command in commands}

@@ -17,6 +17,7 @@ from kiban.wiring.evidence import Evidence
 from kiban.wiring.feedback import FeedbackDesk
 from kiban.wiring.furniture import Furniture
 from kiban.wiring.generations import Generations
+from kiban.wiring.nights import Nights
 from kiban.wiring.records import Records
 from kiban.wiring.releases import Releases
 from kiban.wiring.weights import WeightsMaking
@@ -38,6 +39,7 @@ class House:
         self.feedback = FeedbackDesk(self.furniture)
         self.weights = WeightsMaking(self.furniture, self.releases, self.answers)
         self.evidence = Evidence(self.furniture, self.releases, self.answers)
+        self.nights = Nights(self.furniture, self.releases, self.answers)
         self.door = RegistryDoor(self.furniture, self.releases, self.evidence)
 
     def close(self) -> None:

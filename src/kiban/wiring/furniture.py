@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from kiban.backends import synonyms_file
 from kiban.backends.candidates import CandidateFolder, CandidateShelf
+from kiban.backends.nights import NightShelf
 from kiban.backends.parsers.jail import JailedParser
 from kiban.backends.parsers.worker_process import Limits
 from kiban.backends.postgres.connect import Postgres
@@ -260,6 +261,10 @@ class Furniture:
     @cached_property
     def candidates(self) -> CandidateShelf:
         return CandidateShelf(self.settings.state / "candidates")
+
+    @cached_property
+    def nights(self) -> NightShelf:
+        return NightShelf(self.settings.state / "nights")
 
     def candidate_folder(self, curriculum: Curriculum) -> CandidateFolder:
         """Return the folder of what this curriculum becomes on this base with these settings."""
