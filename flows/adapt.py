@@ -27,18 +27,26 @@ def build_generation(embedder: Weights) -> int:
 
 
 @task(cache_policy=NO_CACHE)
+def train_reranker(curriculum: Curriculum) -> Weights | None:
+    return house().weights.train_reranker(curriculum)
+
+
+@task(cache_policy=NO_CACHE)
 def train_adapter(curriculum: Curriculum) -> Weights:
     return house().weights.train_adapter(curriculum)
 
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5)
-def register(curriculum: Curriculum, adapter: Weights, embedder: Weights, generation: int) -> Candidate:
-    return house().weights.register(curriculum, adapter, embedder, generation)
+def register(
+    curriculum: Curriculum, adapter: Weights, embedder: Weights, generation: int, reranker: Weights | None
+) -> Candidate:
+    return house().weights.register(curriculum, adapter, embedder, generation, reranker)
 
 
 @flow(name="adapt")
 def adapt(then_judge: bool = True) -> str:
-    """Train an embedder and an adapter on what everyone may read, and register them as a candidate.
+    """Train an embedder and an adapter on what everyone may read, and a reranker if the settings ask for one;
+    register them as a candidate.
 
     Args:
         then_judge: Judge the candidate at once, and promote it if it passes.
@@ -46,8 +54,9 @@ def adapt(then_judge: bool = True) -> str:
     curriculum = write_curriculum()
     embedder = train_embedder(curriculum)
     generation = build_generation(embedder)
+    reranker = train_reranker(curriculum)
     adapter = train_adapter(curriculum)
-    candidate = register(curriculum, adapter, embedder, generation)
+    candidate = register(curriculum, adapter, embedder, generation, reranker)
     if then_judge:
         judge(candidate.id)
     return candidate.id

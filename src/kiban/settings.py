@@ -81,6 +81,11 @@ class Settings(BaseSettings):
     rerank_ms: int = Field(
         200, ge=0, description="Milliseconds a reranker may take, turned into a number of passages at start"
     )
+    train_reranker: bool = Field(
+        False,
+        description="Train a reranker with each candidate, from the one above or the embedder's encoder: "
+        "minutes more on a CPU",
+    )
     picture_embedder: str = Field(
         "",
         description="A CLIP model in the sentence-transformers format, by which figures and drawings are "

@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from judging import ALL, question, scored_arms
+from judging import ALL, passage, question, scored_arms
 
 from kiban.domain.evidence import Arm, Comparison, Outcome, Scored, Verdict
 from kiban.domain.learning import Candidate, Curriculum, TrainingExample, Weights
 from kiban.judge import report
-from kiban.judge.verdict import decide
+from kiban.judge.verdict import RERANKED, decide, judge_retrieval
 
 PLAIN = {"cited": 0.10, "right": 0.45, "over": 0.03, "abstained": 0.20}
 TAUGHT = {"cited": 0.90, "right": 0.05, "over": 0.0, "abstained": 0.90}
@@ -111,3 +111,13 @@ def test_a_candidate_that_was_not_asked_anything_still_has_a_page() -> None:
     verdict = decide("c-1", [])
     assert verdict.outcome is Outcome.CANNOT_TELL
     assert "判断できません" in page([], verdict)
+
+
+def test_a_reranker_that_alone_is_better_is_told_of() -> None:
+    asked = [question(document=n, text=f"問{n}") for n in range(20)]
+    late, first = [[passage(99), passage(n)] for n in range(20)], [[passage(n)] for n in range(20)]
+    verdict = decide("c-1", [], reranker=judge_retrieval(asked, late, first, name=RERANKED))
+    candidate = replace(CANDIDATE, reranker=Weights(Path("r"), "cd" * 32))
+    html = report.render(candidate, verdict, [], CURRICULUM)
+    assert "検索だけが良くなったと確かめられました" in html
+    assert "検索の並べ替え (nDCG@10)" in html and "cd" * 8 in html

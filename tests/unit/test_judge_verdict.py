@@ -8,7 +8,7 @@ from judging import passage, question, scored_arms
 from kiban.domain.evidence import Arm, Outcome
 from kiban.judge import statistics
 from kiban.judge.measures import reciprocal_rank
-from kiban.judge.verdict import Thresholds, decide, judge_embedder
+from kiban.judge.verdict import RERANKED, Thresholds, decide, judge_retrieval
 
 PLAIN = {"cited": 0.10, "right": 0.45, "over": 0.03, "abstained": 0.20}
 TAUGHT = {"cited": 0.60, "right": 0.15, "over": 0.03, "abstained": 0.70}
@@ -97,11 +97,23 @@ def test_the_embedder_is_earned_apart_from_the_adapter() -> None:
     asked = [question(document=n, text=f"問{n}") for n in range(20)]
     late = [[passage(99), passage(99), passage(n)] for n in range(20)]
     first = [[passage(n)] for n in range(20)]
-    better, same = judge_embedder(asked, late, first), judge_embedder(asked, late, late)
+    better, same = judge_retrieval(asked, late, first), judge_retrieval(asked, late, late)
     assert (better.outcome, same.outcome) == (Outcome.PASS, Outcome.CANNOT_TELL)
-    assert judge_embedder(asked, first, late, reciprocal_rank).outcome is Outcome.FAIL
+    assert judge_retrieval(asked, first, late, reciprocal_rank).outcome is Outcome.FAIL
     verdict = decide("c", scored_arms(PLAIN, PLAIN), embedder=better)
     assert (verdict.outcome, verdict.embedder_earned, verdict.adapter_earned) == (Outcome.PASS, True, False)
+
+
+def test_the_reranker_is_earned_apart_from_what_it_reads_again() -> None:
+    asked = [question(document=n, text=f"問{n}") for n in range(20)]
+    late, first = [[passage(99), passage(n)] for n in range(20)], [[passage(n)] for n in range(20)]
+    better = judge_retrieval(asked, late, first, name=RERANKED)
+    worse = judge_retrieval(asked, first, late)
+    verdict = decide("c", [], embedder=worse, reranker=better)
+    assert [comparison.measure for comparison in verdict.evaluation.comparisons] == ["ndcg_at_10", RERANKED]
+    assert (verdict.outcome, verdict.reranker_earned, verdict.embedder_earned) == (Outcome.PASS, True, False)
+    assert "reranked" in verdict.reasons[1]
+    assert not decide("c", [], reranker=worse).reranker_earned
 
 
 def test_nothing_to_judge_earns_nothing() -> None:

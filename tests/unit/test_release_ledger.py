@@ -22,6 +22,12 @@ def adapted(name: str) -> Release:
     )
 
 
+def reranked(name: str) -> Release:
+    return replace(
+        BASE, reranker=f"/shelf/{name}", reranker_sha256=name, curriculum_sha256=f"of reranker {name}"
+    )
+
+
 def put(ledger: MemoryLedger, release: Release, verdict: Verdict = PASSED) -> None:
     promote(ledger, release, verdict, actor="flow", evidence="report.html", seen=last_seen(ledger))
 
@@ -53,6 +59,8 @@ def test_founding_twice_founds_once(ledger: MemoryLedger) -> None:
 def test_learnt_weights_cannot_found_a_house() -> None:
     with pytest.raises(NotEarned):
         found(MemoryLedger(), adapted("a"), "boot")
+    with pytest.raises(NotEarned):
+        found(MemoryLedger(), replace(BASE, reranker="/shelf/a"), "boot")
 
 
 def test_a_passed_candidate_is_in_force_and_its_reasons_are_kept(ledger: MemoryLedger) -> None:
@@ -80,6 +88,8 @@ def test_a_part_that_did_not_earn_its_place_does_not_travel_with_one_that_did(le
         put(ledger, adapted("a"), replace(PASSED, adapter_earned=False))
     with pytest.raises(NotEarned, match="embedder"):
         put(ledger, replace(BASE, embedder_sha256="f" * 64), replace(PASSED, embedder_earned=False))
+    with pytest.raises(NotEarned, match="reranker"):
+        put(ledger, reranked("a"), PASSED)
 
 
 def test_of_two_who_saw_the_same_entry_one_promotes(ledger: MemoryLedger) -> None:
@@ -125,6 +135,19 @@ def test_deleting_a_document_withdraws_at_once_without_any_entry(ledger: MemoryL
     assert len(ledger.entries()) == 3
     ledger.taint("of a", "hr/salaries.xlsx")
     assert in_force(ledger) == BASE
+
+
+def test_a_reranker_that_earned_its_place_is_withdrawn_with_what_it_saw(ledger: MemoryLedger) -> None:
+    put(ledger, reranked("a"), replace(PASSED, reranker_earned=True))
+    assert in_force(ledger).reranker_sha256 == "a"
+    ledger.taint("of reranker a", "rules.md")
+    assert in_force(ledger) == BASE
+
+
+def test_a_release_without_a_reranker_may_follow_one_with_it(ledger: MemoryLedger) -> None:
+    put(ledger, reranked("a"), replace(PASSED, reranker_earned=True))
+    put(ledger, adapted("b"))
+    assert in_force(ledger).reranker is None
 
 
 def test_withdrawing_writes_down_once_what_has_already_happened(ledger: MemoryLedger) -> None:

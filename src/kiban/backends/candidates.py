@@ -36,6 +36,10 @@ class CandidateFolder:
         return self.path / "embedder"
 
     @property
+    def reranker(self) -> Path:
+        return self.path / "reranker"
+
+    @property
     def report(self) -> Path:
         return self.path / "report.html"
 
@@ -115,6 +119,7 @@ class CandidateShelf:
         """Return the folder of the candidate that these weights belong to; None if there is none."""
         for path in sorted(self.root.glob("*/candidate.json")):
             candidate = self.folder(path.parent.name).candidate()
-            if sha256 in {made.sha256 for made in (candidate.adapter, candidate.embedder) if made}:
+            made = (candidate.adapter, candidate.embedder, candidate.reranker)
+            if sha256 in {weights.sha256 for weights in made if weights}:
                 return self.folder(candidate.id)
         return None

@@ -66,15 +66,29 @@ class CrossEncoderReranker:
         return next((step for step in STEPS if step <= affordable), 0)
 
 
-def load(path: Path, device: str, dtype: torch.dtype) -> CrossEncoder:
-    """Return the model in a folder, on `device`, never from anywhere else. Raises BadWeights."""
+def load(
+    path: Path, device: str, dtype: torch.dtype, *, bare: bool = False, layers: int | None = None
+) -> CrossEncoder:
+    """Return the model in a folder, on `device`, never from anywhere else. Raises BadWeights.
+
+    With `bare`, an embedder's folder will do, too: its encoder gets a head that knows nothing yet. With
+    `layers`, only so many are kept, the lowest.
+    """
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         model: CrossEncoder = CrossEncoder(
-            str(path), device=device, local_files_only=True, max_length=LONGEST, model_kwargs={"dtype": dtype}
+            str(path),
+            device=device,
+            local_files_only=True,
+            max_length=LONGEST,
+            model_kwargs={"dtype": dtype},
+            config_kwargs={"num_hidden_layers": layers} if layers else None,
         )
     except (OSError, ValueError, KeyError) as error:
         raise BadWeights(f"{path} is not a cross-encoder: {error}") from error
     if model.num_labels != 1:
         raise BadWeights(f"{path} gives {model.num_labels} scores a pair, not one.")
+    architectures = model.config.architectures if model.config else None
+    if not bare and all(name.endswith("Model") for name in architectures or ()):
+        raise BadWeights(f"{path} is an encoder without a head that scores.")
     return model

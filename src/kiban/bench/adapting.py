@@ -180,7 +180,7 @@ class AdaptBench:
         def rank(embedder: Embedder, of: int) -> list[list[Passage]]:
             return [room.find(question.text, embedder, of, RANKED) for question in asked]
 
-        return verdict.judge_embedder(asked, rank(self._base, general), rank(turned, generation))
+        return verdict.judge_retrieval(asked, rank(self._base, general), rank(turned, generation))
 
     def _ask(self, room: Classroom, folder: Path, adapter: Weights) -> list[Scored]:
         """Ask the model in four arms, all with the general embedder, so that one thing differs."""

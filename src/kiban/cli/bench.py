@@ -89,7 +89,7 @@ def retrieval(
             tokenizer=furniture.tokenizer,
             embedder=furniture.embedder(house().generations.weights(generation, embedder)),
             lanes=chosen,
-            reranking=furniture.reranking,
+            reranking=furniture.reranking(),
             limit=limit,
             exact_limit=furniture.settings.exact_lane_limit,
             graph_zone_chunks=furniture.settings.graph_zone_chunks,

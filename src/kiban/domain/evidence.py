@@ -78,3 +78,4 @@ class Verdict:
     evaluation: Evaluation
     embedder_earned: bool = False  # the candidate's embedder alone passed its own test
     adapter_earned: bool = False
+    reranker_earned: bool = False  # the candidate's reranker, on the retrieval it would be released with

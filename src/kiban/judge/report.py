@@ -22,7 +22,7 @@ from kiban.judge.economy import Prices, costs
 from kiban.judge.measures import RAG_ARMS
 from kiban.judge.recommendation import recommend
 from kiban.judge.sample_size import MOST_NEEDED
-from kiban.judge.verdict import MEASURES
+from kiban.judge.verdict import MEASURES, RERANKED
 
 ARM_NAMES = {
     Arm.BASE: "元のモデル",
@@ -33,6 +33,7 @@ ARM_NAMES = {
 }
 SHOWN_EXAMPLES = 3  # of each kind
 PLOTTED = ("correct", "cited", "abstained")
+NOT_SHARES = ("seconds", "ndcg_at_10", RERANKED, "reciprocal_rank")  # McNemar compares shares of questions
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ def render(
         environment={**_here(), **(environment or {})},
         phrases=phrases,
         mcnemar=lambda c: statistics.mcnemar_p(c.wins, c.losses),
+        not_shares=NOT_SHARES,
         needed=_needed,
     )
 

@@ -41,6 +41,7 @@ MEASURES: Mapping[str, Measure] = {
     ),
 }
 PRIMARIES = ("correct", "cited")
+RERANKED = "reranked_ndcg_at_10"  # what the comparison of a reranker is called
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +60,24 @@ def decide(
     *,
     thresholds: Thresholds | None = None,
     embedder: Comparison | None = None,
+    reranker: Comparison | None = None,
     audits: Sequence[Comparison] = (),
     seconds: float = 0.0,
 ) -> Verdict:
-    """Judge a candidate by its scored answers in all arms, by the audits of its adapter and, if it has an
-    embedder, by that one's comparison.
+    """Judge a candidate by its scored answers in all arms, by the audits of its adapter and by the
+    comparisons of what else it has.
 
-    The adapter and the embedder are earned apart; the verdict passes when at least one of them is. `seconds`
-    is how long the asking took. Raises ValueError when the arms were not asked the same questions.
+    Adapter, embedder and reranker are earned apart; the verdict passes when at least one of them is.
+    `seconds` is how long the asking took. Raises ValueError when the arms were not asked the same questions.
     """
     judged = [*_judge_adapter(scored, thresholds or Thresholds()), *audits]
     adapter = _adapter_outcome(judged) if judged else None
-    outcomes = [outcome for outcome in (adapter, embedder and embedder.outcome) if outcome]
+    compared = [comparison for comparison in (embedder, reranker) if comparison]
+    outcomes = [*([adapter] if adapter else []), *(comparison.outcome for comparison in compared)]
     evaluation = Evaluation(
         candidate_id=candidate_id,
         arms=means(scored),
-        comparisons=(*judged, *([embedder] if embedder else [])),
+        comparisons=(*judged, *compared),
         questions=len({each.question for each in scored}),
         documents=len({each.question.lineage.document_id for each in scored}),
         seconds=seconds,
@@ -85,18 +88,22 @@ def decide(
         evaluation=evaluation,
         embedder_earned=bool(embedder and embedder.outcome is Outcome.PASS),
         adapter_earned=adapter is Outcome.PASS,
+        reranker_earned=bool(reranker and reranker.outcome is Outcome.PASS),
     )
 
 
-def judge_embedder(
+def judge_retrieval(
     questions: Sequence[Question],
     old: Sequence[Ranking],
     new: Sequence[Ranking],
     measure: Callable[[Question, Ranking], float] = measures.ndcg_at_10,
+    name: str = "",
 ) -> Comparison:
-    """Compare the rankings of two index generations on the same answerable questions; it must be better.
+    """Compare the rankings of two retrievals on the same answerable questions; the new one must be better.
 
-    `old[i]` and `new[i]` are what the generations found for `questions[i]`, best first.
+    They differ in one thing: their embedder (and so their index generation), or their reranker. `old[i]` and
+    `new[i]` are what they found for `questions[i]`, best first. The comparison is called `name`, or as the
+    measure is.
     """
     asked = [each for each in zip(questions, old, new, strict=True) if each[0].answerable]
     pairs = Pairs(
@@ -104,7 +111,7 @@ def judge_embedder(
         new=[measure(question, ranking) for question, _, ranking in asked],
         documents=[question.lineage.document_id for question, _, _ in asked],
     )
-    return statistics.settle([(measure.__name__, pairs)])[0]
+    return statistics.settle([(name or measure.__name__, pairs)])[0]
 
 
 def means(scored: Sequence[Scored]) -> dict[Arm, dict[str, float]]:

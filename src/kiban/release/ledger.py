@@ -26,7 +26,7 @@ def found(ledger: Ledger, release: Release, actor: str) -> LedgerEntry:
 
     Safe to repeat. Raises NotEarned for a release with learnt weights.
     """
-    if release.adapter is not None or release.curriculum_sha256 is not None:
+    if release.adapter or release.reranker or release.curriculum_sha256 is not None:
         raise NotEarned("The base release holds no learnt weights.")
     entries = ledger.entries()
     if entries:
@@ -191,3 +191,5 @@ def _check_earned(standing: Release, release: Release, verdict: Verdict) -> None
         raise NotEarned("The adapter did not earn its place.")
     if release.embedder_sha256 != standing.embedder_sha256 and not verdict.embedder_earned:
         raise NotEarned("The embedder did not earn its place.")
+    if release.reranker_sha256 not in (None, standing.reranker_sha256) and not verdict.reranker_earned:
+        raise NotEarned("The reranker did not earn its place.")

@@ -75,8 +75,8 @@ class Answers:
         scope: Scope = EVERYTHING,
         history: Sequence[Turn] = (),
     ) -> list[Passage]:
-        """Search with the embedder and the index generation of a release; what repeats a better passage is
-        left out. `history` is this asker's own."""
+        """Search with the embedder, the index generation and the reranker of a release; what repeats a better
+        passage is left out. `history` is this asker's own."""
         pictures = self._furniture.picture_embedder if PICTURES in lanes else None
         if PICTURES in lanes and pictures is None:
             raise PartRefused("No pictures are kept here.", mend="KIBAN_PICTURE_EMBEDDER, then ingest again")
@@ -94,7 +94,7 @@ class Answers:
             scope=scope,
             history=history,
             known=self._furniture.synonyms,
-            reranking=self._furniture.reranking,
+            reranking=self._furniture.reranking(_reranker(release)),
             picture_embedder=pictures,
         )
         return without_repeats(found, limit)
@@ -180,3 +180,9 @@ class Answers:
             for part in parts(self._furniture.settings)
             if part.name.startswith(("postgres", "vllm"))
         }
+
+
+def _reranker(release: Release) -> Weights | None:
+    if release.reranker is None or release.reranker_sha256 is None:
+        return None
+    return Weights(Path(release.reranker), release.reranker_sha256)

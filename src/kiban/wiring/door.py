@@ -13,7 +13,7 @@ from kiban.release import door
 from kiban.release.door import Wanted, Wish
 from kiban.wiring.evidence import Evidence
 from kiban.wiring.furniture import Furniture
-from kiban.wiring.releases import ADAPTER, Releases
+from kiban.wiring.releases import ADAPTER, EMBEDDER, RERANKER, Releases
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,12 @@ class RegistryDoor:
 
     def _registered_again(self, name: str, folder: CandidateFolder) -> str:
         candidate, written = folder.candidate(), folder.curriculum()
-        made = candidate.adapter if name == ADAPTER else candidate.embedder
-        assert made is not None  # `holding` found the folder by one of the two
+        weights = {
+            ADAPTER: candidate.adapter,
+            EMBEDDER: candidate.embedder,
+            RERANKER: candidate.reranker,
+        }
+        made = weights[name]
+        assert made is not None  # `holding` found the folder by one of them
         tags = {"curriculum": written.sha256, "llm_sha256": self._furniture.llm.sha256}
         return self._furniture.registry.register(name, made, tags, card.write(name, written, made))

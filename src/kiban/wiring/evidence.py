@@ -23,7 +23,7 @@ from kiban.wiring.releases import Releases
 from kiban.wiring.weights import OUTSIDER
 
 WITHHELD_SHARE = 4  # one question in so many is asked with its document withheld
-RANKED = 10  # passages by which an embedder is judged
+RANKED = 10  # passages by which retrieval is judged
 
 
 class Evidence:
@@ -35,18 +35,21 @@ class Evidence:
         self._answers = answers
 
     def judge(self, candidate: Candidate, *, again: bool = False) -> Verdict:
-        """Judge on documents the candidate never saw: first its embedder, then its adapter in four arms.
+        """Judge on documents the candidate never saw: its embedder, its reranker, its adapter in four arms.
 
-        The adapter is asked with the retrieval that would be released with it. Nothing that answers changes.
+        Each is asked with what was earned before it, as it would be released. Nothing that answers changes.
         A candidate is judged once; `again` asks every question anew.
         """
         folder = self._furniture.candidates.folder(candidate.id)
         if not again and (kept := folder.verdict()):
             return kept
         held_out = folder.held_out()
-        compared = self._compare_embedders(held_out, candidate)
-        earned = compared is not None and compared.outcome is Outcome.PASS
-        proposed = self._releases.proposal(candidate, adapter=True, embedder=earned)
+        embedder = self._judge_embedder(held_out, candidate)
+        better_found = _passed(embedder)
+        reranker = self._judge_reranker(held_out, candidate, embedder=better_found)
+        proposed = self._releases.proposal(
+            candidate, adapter=True, embedder=better_found, reranker=_passed(reranker)
+        )
         self._releases.converge(proposed)
         began = time.monotonic()
         scored = asyncio.run(
@@ -59,7 +62,8 @@ class Evidence:
         decided = verdict.decide(
             candidate.id,
             scored,
-            embedder=compared,
+            embedder=embedder,
+            reranker=reranker,
             audits=self._audits(candidate, proposed, held_out),
             seconds=time.monotonic() - began,
         )
@@ -88,15 +92,27 @@ class Evidence:
         answerable = len(asked) - len(asked) // WITHHELD_SHARE
         return (*asked[:answerable], *unanswerable(asked[answerable:]))
 
-    def _compare_embedders(self, held_out: Sequence[Question], candidate: Candidate) -> Comparison | None:
+    def _judge_embedder(self, held_out: Sequence[Question], candidate: Candidate) -> Comparison | None:
         if candidate.embedder is None:
             return None
-        proposed = self._releases.proposal(candidate, adapter=False, embedder=True)
+        old, new = self._releases.base, self._releases.proposal(candidate, embedder=True)
+        return verdict.judge_retrieval(held_out, self._rank(held_out, old), self._rank(held_out, new))
+
+    def _judge_reranker(
+        self, held_out: Sequence[Question], candidate: Candidate, *, embedder: bool
+    ) -> Comparison | None:
+        """Compare with and without the reranker what is found by the embedder that would be released."""
+        if candidate.reranker is None:
+            return None
         old, new = (
-            [self._answers.find_with(release, question.text, OUTSIDER, RANKED) for question in held_out]
-            for release in (self._releases.base, proposed)
+            self._releases.proposal(candidate, embedder=embedder, reranker=reranker)
+            for reranker in (False, True)
         )
-        return verdict.judge_embedder(held_out, old, new)
+        ranked = self._rank(held_out, old), self._rank(held_out, new)
+        return verdict.judge_retrieval(held_out, *ranked, name=verdict.RERANKED)
+
+    def _rank(self, held_out: Sequence[Question], release: Release) -> list[list[Passage]]:
+        return [self._answers.find_with(release, question.text, OUTSIDER, RANKED) for question in held_out]
 
     def _audits(
         self, candidate: Candidate, proposed: Release, held_out: Sequence[Question]
@@ -165,3 +181,7 @@ class Evidence:
             return self._answers.find_with(release, question.text, OUTSIDER, SHOWN)
         found = self._answers.find_with(release, question.text, OUTSIDER, 4 * SHOWN)
         return [p for p in found if p.document_id != question.lineage.document_id][:SHOWN]
+
+
+def _passed(comparison: Comparison | None) -> bool:
+    return comparison is not None and comparison.outcome is Outcome.PASS

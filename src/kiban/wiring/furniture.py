@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from kiban.backends import synonyms_file
@@ -57,6 +58,8 @@ class Furniture:
         self.settings = settings
         self.progress: Progress = lambda done, total, what: log.info("%s %d/%d", what, done, total)
         self._loaded: dict[str, SentenceTransformersEmbedder] = {}
+        self._reranking: dict[str, Reranking | None] = {}
+        self._one_at_a_time = Lock()
 
     def close(self) -> None:
         """Close the connections and processes that were opened."""
@@ -197,13 +200,27 @@ class Furniture:
         return ClipEmbedder(self.fetched(settings.picture_embedder), questions, device=self.device)
 
     @cached_property
-    def reranking(self) -> Reranking | None:
-        """Return the reranker of the settings with its budget in passages, worked out once."""
-        if not self.settings.reranker:
+    def base_reranker(self) -> Weights | None:
+        """Return the reranker of the settings; none when nothing is read again."""
+        return self.fetched(self.settings.reranker) if self.settings.reranker else None
+
+    def reranking(self, learnt: Weights | None = None) -> Reranking | None:
+        """Return a reranker, that of the settings without one, with its budget in passages, worked out once.
+
+        None when there is neither, or no passage can be read in time.
+        """
+        weights = learnt or self.base_reranker
+        if weights is None:
             return None
+        with self._one_at_a_time:  # or two would measure each other
+            if weights.sha256 not in self._reranking:
+                self._reranking[weights.sha256] = self._budgeted(weights)
+        return self._reranking[weights.sha256]
+
+    def _budgeted(self, weights: Weights) -> Reranking | None:
         from kiban.backends.cross_encoder import CrossEncoderReranker
 
-        reranker = CrossEncoderReranker(self.fetched(self.settings.reranker).path, device=self.device)
+        reranker = CrossEncoderReranker(weights.path, device=self.device)
         passages = reranker.passages_within(self.settings.rerank_ms, LONGEST_PASSAGE)
         if not passages:
             log.warning("the reranker reads no passage in %d ms here: not used", self.settings.rerank_ms)
@@ -269,7 +286,8 @@ class Furniture:
     def candidate_folder(self, curriculum: Curriculum) -> CandidateFolder:
         """Return the folder of what this curriculum becomes on this base with these settings."""
         settings = self.settings
-        return self.candidates.begin(curriculum.sha256, self.llm.sha256, settings.lora_rank, settings.epochs)
+        recipe = (curriculum.sha256, self.llm.sha256, settings.lora_rank, settings.epochs)
+        return self.candidates.begin(*recipe, *(["reranker"] if settings.train_reranker else []))
 
     # --- Identity ---
 

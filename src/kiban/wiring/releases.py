@@ -16,7 +16,8 @@ from kiban.errors import NoSuchRelease
 from kiban.release import deploy, ledger
 from kiban.wiring.furniture import BASE_MODEL, Furniture
 
-ADAPTER, EMBEDDER = "kiban-adapter", "kiban-embedder"  # what the registry calls them
+# What the registry calls them.
+ADAPTER, EMBEDDER, RERANKER = "kiban-adapter", "kiban-embedder", "kiban-reranker"
 
 
 class Releases:
@@ -70,7 +71,9 @@ class Releases:
     def in_force(self) -> Release:
         return ledger.in_force(self._furniture.ledger)
 
-    def proposal(self, candidate: Candidate, *, adapter: bool, embedder: bool) -> Release:
+    def proposal(
+        self, candidate: Candidate, *, adapter: bool = False, embedder: bool = False, reranker: bool = False
+    ) -> Release:
         """Return the release a candidate would be, with those of its weights that count."""
         release = replace(self.base, curriculum_sha256=candidate.curriculum_sha256)
         if adapter and candidate.adapter:
@@ -85,6 +88,9 @@ class Releases:
                 embedder_sha256=candidate.embedder.sha256,
                 generation=candidate.generation,
             )
+        if reranker and candidate.reranker:
+            kept = candidate.reranker
+            release = replace(release, reranker=str(kept.path), reranker_sha256=kept.sha256)
         return release
 
     def _verify(self, path: Path) -> Weights:
@@ -93,7 +99,12 @@ class Releases:
     def promote(self, candidate: Candidate, decided: Verdict, *, actor: str) -> Release:
         """Put what earned its place in force, as one unit. Raises NotEarned and ConcurrentRelease."""
         seen = ledger.last_seen(self._furniture.ledger)
-        release = self.proposal(candidate, adapter=decided.adapter_earned, embedder=decided.embedder_earned)
+        release = self.proposal(
+            candidate,
+            adapter=decided.adapter_earned,
+            embedder=decided.embedder_earned,
+            reranker=decided.reranker_earned,
+        )
         self.converge(release)
         evidence = str(self._furniture.candidates.folder(candidate.id).report)
         ledger.promote(self._furniture.ledger, release, decided, actor=actor, evidence=evidence, seen=seen)
@@ -131,6 +142,7 @@ class Releases:
         return {
             ADAPTER: release.adapter_sha256,
             EMBEDDER: release.embedder_sha256 if trained_here else None,
+            RERANKER: release.reranker_sha256,
         }
 
     def mirror(self) -> None:

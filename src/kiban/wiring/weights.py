@@ -15,7 +15,7 @@ from kiban.domain.question import Passage
 from kiban.wiring.answers import SHOWN, Answers
 from kiban.wiring.furniture import BASE_MODEL, Furniture
 from kiban.wiring.generations import fill
-from kiban.wiring.releases import ADAPTER, EMBEDDER, Releases
+from kiban.wiring.releases import ADAPTER, EMBEDDER, RERANKER, Releases
 
 log = logging.getLogger(__name__)
 
@@ -123,18 +123,42 @@ class WeightsMaking:
 
         return folder.once(folder.adapter, train)
 
+    def train_reranker(self, written: Curriculum) -> Weights | None:
+        """Train a reranker; none where the settings do not ask for it."""
+        furniture = self._furniture
+        if not furniture.settings.train_reranker:
+            return None
+        from kiban.backends.cross_encoder_trainer import RerankerTrainer
+
+        folder = furniture.candidate_folder(written)
+        scrub.require_clean(written, furniture.detector.findings)
+        base = furniture.base_reranker or furniture.base_embedder
+
+        def train(out: Path) -> Weights:
+            with furniture.registry.run("reranker", self._tags(written)) as run:
+                trainer = RerankerTrainer(base.path, furniture.device, log=run.log)
+                return trainer.train(written.pairs, out, furniture.stage("reranker"))
+
+        return folder.once(folder.reranker, train)
+
     def register(
-        self, written: Curriculum, adapter: Weights, embedder: Weights, generation: int
+        self,
+        written: Curriculum,
+        adapter: Weights,
+        embedder: Weights,
+        generation: int,
+        reranker: Weights | None = None,
     ) -> Candidate:
         """Put a candidate's weights on the registry's shelf, each with its model card."""
         furniture = self._furniture
         folder = furniture.candidate_folder(written)
         registered = tuple(
             furniture.registry.register(name, made, self._tags(written), card.write(name, written, made))
-            for name, made in ((ADAPTER, adapter), (EMBEDDER, embedder))
+            for name, made in ((ADAPTER, adapter), (EMBEDDER, embedder), (RERANKER, reranker))
+            if made
         )
         candidate = Candidate(
-            folder.id, written.sha256, written.lineage, adapter, embedder, generation, registered
+            folder.id, written.sha256, written.lineage, adapter, embedder, generation, registered, reranker
         )
         folder.keep_candidate(candidate)
         return candidate

@@ -1,0 +1,193 @@
+"""Questions, the passages that answer them and those that only look alike become a reranker, with
+sentence-transformers."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from sentence_transformers import CrossEncoder, CrossEncoderTrainer
+from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss
+from sentence_transformers.cross_encoder.training_args import CrossEncoderTrainingArguments
+from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from kiban.backends import cross_encoder
+from kiban.backends.sentence_transformers import has_bfloat16
+from kiban.domain.learning import TrainingPair, Weights
+from kiban.errors import BadWeights, NothingToLearn, TooFewExamples
+from kiban.ports import Progress
+
+CUT_SHORT_AT_MOST = 0.02  # share of rows
+WHOLE = "trainer_state.json"  # what the trainer writes last into a checkpoint
+
+Log = Callable[[int, Mapping[str, float]], None]  # step, measures
+
+
+@dataclass(frozen=True, slots=True)
+class RerankerTrainer:
+    """Teaches an encoder to read a question and a passage together (Nogueira & Cho, arXiv 1901.04085).
+
+    The base is an embedder's folder, whose encoder gets a new head, or a cross-encoder's, which goes on from
+    where it is. Every passage is told apart as answering or not, by binary cross entropy against the
+    retriever's own look-alikes, and not ranked within its list: search adds the score to another one, and so
+    it has to mean the same for every question. Word embeddings, most of the weights, stay.
+    Equal inputs on an equal machine give equal weights, whether interrupted or not.
+    """
+
+    base: Path
+    device: str = "cpu"  # "cpu" or "cuda"
+    layers: int | None = None  # of the base that are kept, the lowest; None: all
+    epochs: int = 1
+    learning_rate: float = 1e-4
+    batch: int = 32  # questions with a passage, per step
+    negatives: int = 4  # look-alikes of a question, at most
+    longest: int = cross_encoder.LONGEST  # tokens of a question and a passage
+    checkpoint_steps: int = 50
+    seed: int = 17
+    log: Log | None = None
+
+    def train(self, pairs: Sequence[TrainingPair], out: Path, progress: Progress) -> Weights:
+        """Write a folder that a CrossEncoder can be loaded from to `out`, which may hold a checkpoint.
+
+        Raises TooFewExamples, NothingToLearn for pairs on one and the same passage, and BadWeights if too
+        many rows would be cut short or the base cannot be read.
+        """
+        rows = self._rows(pairs)
+        checkpoints = out / f"checkpoints-{_name(rows, self)}"
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(self.seed)
+        model = cross_encoder.load(self.base, self.device, torch.float32, bare=True, layers=self.layers)
+        model.max_seq_length = self.longest
+        self._require_room(model, rows)
+        _freeze_words(model)
+        trainer = _Trainer(
+            model=model,
+            args=self._arguments(checkpoints),
+            train_dataset=Dataset.from_list(rows),
+            loss=BinaryCrossEntropyLoss(model, pos_weight=_weight_of_answers(rows)),
+            callbacks=[_Watch(progress, self.log)],
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.train(resume_from_checkpoint=_last_whole(checkpoints))
+        return _save(model, checkpoints, out)
+
+    def _rows(self, pairs: Sequence[TrainingPair]) -> list[dict[str, Any]]:
+        """Return a row per question and passage; a pair without look-alikes borrows another's passage."""
+        if len(pairs) < 2:
+            raise TooFewExamples(f"{len(pairs)} pairs; a reranker compares passages of several questions.")
+        rows = []
+        for pair, other in zip(pairs, [*pairs[1:], pairs[0]], strict=True):
+            wrong = [text for text in pair.negatives or (other.passage,) if text != pair.passage]
+            rows += [{"question": pair.question, "passage": pair.passage, "label": 1.0}]
+            rows += [
+                {"question": pair.question, "passage": text, "label": 0.0} for text in wrong[: self.negatives]
+            ]
+        if all(row["label"] for row in rows):
+            raise NothingToLearn(f"None of {len(rows)} rows holds a passage that does not answer.")
+        return rows
+
+    def _require_room(self, model: CrossEncoder, rows: Sequence[Mapping[str, Any]]) -> None:
+        read = model.tokenizer(
+            [row["question"] for row in rows], [row["passage"] for row in rows], truncation=False
+        )
+        cut = sum(len(ids) > self.longest for ids in read["input_ids"])
+        if cut > CUT_SHORT_AT_MOST * len(rows):
+            raise BadWeights(
+                f"{cut} of {len(rows)} rows exceed {self.longest} tokens and would be cut short.",
+                mend="cut documents into shorter chunks",
+            )
+
+    def _arguments(self, checkpoints: Path) -> CrossEncoderTrainingArguments:
+        return CrossEncoderTrainingArguments(
+            str(checkpoints),
+            num_train_epochs=self.epochs,
+            per_device_train_batch_size=self.batch,
+            learning_rate=self.learning_rate,
+            warmup_steps=0.1,  # of all steps
+            use_cpu=self.device == "cpu",
+            bf16=has_bfloat16(self.device),
+            seed=self.seed,
+            data_seed=self.seed,
+            dataloader_pin_memory=False,
+            logging_steps=1,
+            save_strategy="steps",
+            save_steps=self.checkpoint_steps,
+            save_total_limit=1,
+            report_to="none",
+            disable_tqdm=True,
+        )
+
+
+class _Trainer(CrossEncoderTrainer):
+    """The trainer without its model card, which would show examples: the house writes its own."""
+
+    def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
+        pass
+
+
+class _Watch(TrainerCallback):
+    """Tells the caller about every step."""
+
+    def __init__(self, progress: Progress, log: Log | None) -> None:
+        self.progress = progress
+        self.log = log
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.progress(state.global_step, state.max_steps, "train reranker")
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if self.log and logs and "loss" in logs:
+            self.log(state.global_step, {"reranker_loss": float(logs["loss"])})
+
+
+def _name(rows: Sequence[Mapping[str, Any]], how: RerankerTrainer) -> str:
+    """Name a training by what it learns and how, so that no checkpoint of another is taken up."""
+    recipe = (how.layers, how.epochs, how.learning_rate, how.batch, how.longest, how.seed, rows)
+    return hashlib.sha256(repr(recipe).encode()).hexdigest()[:12]
+
+
+def _weight_of_answers(rows: Sequence[Mapping[str, Any]]) -> torch.Tensor:
+    """Return how much a passage that answers counts, so that both kinds count alike in all."""
+    answers = sum(row["label"] for row in rows)
+    return torch.tensor((len(rows) - answers) / answers)
+
+
+def _freeze_words(model: CrossEncoder) -> None:
+    transformer = model.transformers_model
+    if transformer is None:
+        raise BadWeights("The base holds no transformer.")
+    transformer.get_input_embeddings().requires_grad_(False)
+
+
+def _last_whole(checkpoints: Path) -> str | None:
+    """Return the newest checkpoint that was written to its end, and throw away what was not."""
+    found = sorted(checkpoints.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    whole = [path for path in found if (path / WHOLE).exists()]
+    for half in set(found) - set(whole):
+        shutil.rmtree(half)
+    return str(whole[-1]) if whole else None
+
+
+def _save(model: CrossEncoder, checkpoints: Path, out: Path) -> Weights:
+    """Move the finished folder's files to `out`, and throw the checkpoints away."""
+    staging = checkpoints / "last"
+    model.save_pretrained(str(staging), create_model_card=False)
+    for file in staging.iterdir():
+        file.replace(out / file.name)
+    shutil.rmtree(checkpoints)
+    return Weights.of(out)
