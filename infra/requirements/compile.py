@@ -70,6 +70,8 @@ def main() -> None:
     write("torch-cuda.txt", "control.in", [b for b in control if TORCH_ONLY.match(b)])
     test = resolve("test.in", ("control.txt", "torch-cuda.txt", "test.txt"))
     write("test.txt", "test.in", [b for b in test if b.split("==")[0] not in names])
+    ray = resolve("ray.in", ("control.txt", "torch-cuda.txt", "test.txt", "ray.txt"))
+    write("ray.txt", "ray.in", [b for b in ray if b.split("==")[0] not in names])
     serve = resolve("serve.in", ("serve.txt",), "--override", "serve-overrides.txt", *options)
     write("serve.txt", "serve.in", [b for b in serve if not b.startswith("torch==")])
     write("serve-gpu.txt", "serve-gpu.in", resolve("serve-gpu.in", ("serve-gpu.txt",)))

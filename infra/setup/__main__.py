@@ -1,4 +1,4 @@
-"""Make the environments Kiban runs in: `python3 infra/setup [--tests] [--peers]`. Needs only Python.
+"""Make the environments Kiban runs in: `python3 infra/setup [--tests] [--ray] [--peers]`. Needs only Python.
 
 .bootstrap     the installer (uv), and the log of all it said
 .venv          control and training: the rooms, Prefect, MLflow, torch
@@ -13,6 +13,7 @@ import fcntl
 import os
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 from environments import HOME, ROOT, Environment, Installer
@@ -32,13 +33,14 @@ HERE = Path(__file__).parent
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--tests", action="store_true", help="also what the tests need")
+    arguments.add_argument("--ray", action="store_true", help="also what ingesting on a Ray cluster needs")
     arguments.add_argument("--peers", action="store_true", help="also what our search is measured against")
     options = arguments.parse_args()
     HOME.mkdir(exist_ok=True)
     try:
         with (HOME / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two terminals, one installation
-            set_up(tests=options.tests)
+            set_up(tests=options.tests, ray=options.ray or options.tests)
             if options.peers:
                 set_up_peers()
     except Refused as refused:
@@ -47,14 +49,14 @@ def main() -> None:
         sys.exit("\nInterrupted. Run it again: it continues.")
 
 
-def set_up(*, tests: bool) -> None:
+def set_up(*, tests: bool, ray: bool) -> None:
     """Make or refresh every environment. Raises Refused."""
     gpu = wants_gpu()
-    serve, control = plan(gpu=gpu, torch="torch-cpu.txt", tests=tests)
+    serve, control = plan(gpu=gpu, torch="torch-cpu.txt", tests=tests, ray=ray)
     if not (serve.installed() and control.installed()):
         refuse_unfit_machine(gpu=gpu)
     uv = Installer()
-    serve, control = plan(gpu=gpu, torch=choose_torch(uv, control, gpu=gpu), tests=tests)
+    serve, control = plan(gpu=gpu, torch=choose_torch(uv, control, gpu=gpu), tests=tests, ray=ray)
     if serve.make(uv, recipe=[HERE / "records.py"], finish=finish_serving):
         serve.compile_in_background()
     if control.make(uv, recipe=[ROOT / "pyproject.toml"], finish=lambda made: install_kiban(uv, made)):
@@ -68,13 +70,14 @@ def set_up_peers() -> None:
     peers.make(Installer(), recipe=[], finish=lambda made: None)
 
 
-def plan(*, gpu: bool, torch: str, tests: bool) -> tuple[Environment, Environment]:
-    """Return the serving and the control environment as they should be. Tests, once in, stay in."""
+def plan(*, gpu: bool, torch: str, tests: bool, ray: bool) -> tuple[Environment, Environment]:
+    """Return the serving and the control environment as they should be. Tests and Ray, once in, stay in."""
     serving = ("serve-gpu.txt",) if gpu else ("serve.txt", torch)
     serve = Environment("serving environment", ROOT / ".venv-serve", serving)
     control = Environment("control and training environment", ROOT / ".venv", ("control.txt", torch))
-    if tests or "test.txt" in control.installed():
-        control = Environment(control.name, control.folder, (*control.files, "test.txt"))
+    for more, wanted in (("test.txt", tests), ("ray.txt", ray)):
+        if wanted or more in control.installed():
+            control = replace(control, files=(*control.files, more))
     return serve, control
 
 

@@ -54,7 +54,14 @@ def test_vllm_is_refused_without_its_model_and_told_how_to_get_it(tmp_path: Path
 def test_services_get_the_settings_of_the_one_who_starts_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chosen = Settings(state=tmp_path, lora_rank=32, vllm_urls=("http://gpu1",), allow_hub=True)
+    slack = {"kind": "slack", "name": "slack", "token": "xoxb-1", "time_zone": "Asia/Tokyo"}
+    chosen = Settings(
+        state=tmp_path,
+        lora_rank=32,
+        vllm_urls=("http://gpu1",),
+        allow_hub=True,
+        sources=(slack,),  # type: ignore[arg-type]
+    )
     for name, value in environment.house(chosen).items():
         monkeypatch.setenv(name, value)
     assert Settings() == chosen

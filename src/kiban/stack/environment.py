@@ -6,6 +6,8 @@ import json
 from datetime import timedelta
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from kiban.settings import Settings
 
 QUIET = {
@@ -50,13 +52,18 @@ def clients(settings: Settings) -> dict[str, str]:
 def house(settings: Settings) -> dict[str, str]:
     """Return what our own services need: the clients' environment, and these settings, not those that
     another working directory's kiban.toml would give."""
-    written = settings.model_dump(mode="json", exclude_none=True)
+    written = settings.model_dump(exclude_none=True)  # as JSON, secrets would be masked
     ours = {f"KIBAN_{name.upper()}": _plain(value) for name, value in written.items()}
     return clients(settings) | caches(settings.state) | ours
 
 
 def _plain(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    is_text = isinstance(value, str | Path)
+    return str(value) if is_text else json.dumps(value, ensure_ascii=False, default=_text)
+
+
+def _text(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
 def caches(state: Path) -> dict[str, str]:
