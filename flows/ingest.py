@@ -1,4 +1,8 @@
-"""Documents come in: one task per leased batch, so that a killed run resumes where it stopped."""
+"""Documents come in: one task per leased batch, so that a killed run resumes where it stopped.
+
+Sources are listed beside each other, and each is read as soon as it has been listed: one that hangs or fails
+keeps no other waiting.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,10 @@ from prefect.cache_policies import NO_CACHE
 
 from kiban.domain.document import IngestReport, Lease
 from kiban.wiring import house
+from kiban.wiring.side_by_side import Failures
 
 
-@task(cache_policy=NO_CACHE, retries=1, retry_delay_seconds=5)
+@task(cache_policy=NO_CACHE, task_run_name="survey {source}", retries=1, retry_delay_seconds=5)
 def survey(source: str, allow_deleting: bool) -> IngestReport:
     return house().documents.survey(source, allow_deleting)
 
@@ -26,19 +31,25 @@ def tend_index() -> None:
 
 
 @flow(name="ingest")
-def ingest(source: str | None = None, allow_deleting: bool = False) -> IngestReport:
+def ingest(source: str | None = None, allow_deleting: bool = False, all_sources: bool = True) -> IngestReport:
     """Bring the index up to date with a source.
 
     Args:
-        source: Its name, or the path of a folder; empty for all sources in the settings.
+        source: Its name, or the path of a folder; empty for those in the settings.
         allow_deleting: Delete however many documents are gone.
+        all_sources: With no source named, also those that have a schedule of their own.
     """
-    documents, reports = house().documents, []
-    for name in [source] if source else documents.sources():
-        reports.append(survey(name, allow_deleting))
-        while lease := documents.next_lease(name):
-            reports.append(absorb(lease))
-            house().furniture.progress(len(reports), len(reports), "ingest")
+    documents, failures, reports = house().documents, Failures(), list[IngestReport]()
+    names = [source] if source else documents.sources() if all_sources else documents.hourly()
+    for listed in documents.beside(lambda name: survey(name, allow_deleting), names):
+        if listed.result is None:
+            failures.add(listed.error)
+            continue
+        reports.append(listed.result)
+        with failures.gathered():
+            while lease := documents.next_lease(listed.name):
+                reports.append(absorb(lease))
+                house().furniture.progress(len(reports), len(reports), "ingest")
     tend_index()
     report = IngestReport.total(reports)
     rows = [
@@ -46,4 +57,5 @@ def ingest(source: str | None = None, allow_deleting: bool = False) -> IngestRep
         for d in documents.all()
     ]
     create_table_artifact(key="documents", table=rows, description="Documents by state")
+    failures.tell()
     return documents.conclude(report)

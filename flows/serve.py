@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from prefect import serve
+from prefect.deployments.runner import RunnerDeployment
+from prefect.schedules import Interval
 
 from flows.adapt import adapt, judge
 from flows.generation import build_generation
@@ -11,12 +15,27 @@ from flows.nightly import nightly
 from flows.registry import follow_registry
 from flows.tend import follow_people, tend
 from flows.zombies import crash_the_silent
+from kiban.wiring import house
+
+AT_ONCE = 3  # runs, and one for each source with a schedule of its own
+MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC)  # what intervals are counted from, whenever serving begins
 
 
-def main() -> None:
-    crash_the_silent()
-    serve(
-        ingest.to_deployment("hourly", cron="0 * * * *", concurrency_limit=1),
+def deployments() -> list[RunnerDeployment]:
+    """Return what is to be run when, whoever runs it: one run of each at a time."""
+    return [
+        ingest.to_deployment(
+            "hourly", cron="0 * * * *", parameters={"all_sources": False}, concurrency_limit=1
+        ),
+        *(
+            ingest.to_deployment(
+                f"source-{name}",
+                schedule=Interval(every, anchor_date=MIDNIGHT),
+                parameters={"source": name},
+                concurrency_limit=1,
+            )
+            for name, every in house().documents.schedules().items()
+        ),
         adapt.to_deployment("weekly", cron="0 2 * * 0", concurrency_limit=1),
         judge.to_deployment("by-hand", concurrency_limit=1),
         nightly.to_deployment("nightly", cron="30 3 * * *", concurrency_limit=1),
@@ -24,8 +43,12 @@ def main() -> None:
         tend.to_deployment("tend", cron="*/3 * * * *", concurrency_limit=1),
         follow_people.to_deployment("follow-people", cron="* * * * *", concurrency_limit=1),
         follow_registry.to_deployment("follow-registry", cron="1-59/5 * * * *", concurrency_limit=1),
-        limit=3,
-    )
+    ]
+
+
+def main() -> None:
+    crash_the_silent()
+    serve(*deployments(), limit=AT_ONCE + len(house().documents.schedules()))
 
 
 if __name__ == "__main__":

@@ -5,14 +5,15 @@ from __future__ import annotations
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
+from kiban.domain.document import IngestReport
 from kiban.domain.release import LedgerEntry
 from kiban.wiring import house
+from kiban.wiring.side_by_side import Failures
 
 
-@task(cache_policy=NO_CACHE, retries=1, retry_delay_seconds=5)
-def follow_source() -> None:
-    for source in house().documents.sources():
-        house().documents.survey(source)
+@task(cache_policy=NO_CACHE, task_run_name="follow {source}", retries=1, retry_delay_seconds=5)
+def follow(source: str) -> IngestReport:
+    return house().documents.survey(source)
 
 
 @task(cache_policy=NO_CACHE)
@@ -39,9 +40,14 @@ def follow_people() -> None:
 
 @flow(name="tend")
 def tend() -> LedgerEntry | None:
-    """Follow deletions and narrowed readers, record withdrawn weights, bring restarted servers up to date."""
-    follow_source()
+    """Follow deletions and narrowed readers, record withdrawn weights, bring restarted servers up to date.
+
+    Every source is followed beside the others; one that hangs is given up for this time."""
+    failures = Failures()
+    for followed in house().documents.look(follow):
+        failures.add(followed.error)
     withdrawn = withdraw()
     converge()
     forget_what_is_old()
+    failures.tell()
     return withdrawn

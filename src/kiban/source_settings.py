@@ -34,6 +34,13 @@ class AnySource(BaseModel):
 
     name: str = Field(pattern=r"^[\w.-]{1,60}$", description="Unique; documents are kept under it")
     people_seconds: float = Field(60, gt=0, description="How often to ask who is in which group")
+    every_minutes: int | None = Field(
+        None, ge=1, description="How often to ingest it, in runs of its own; unset: hourly, beside others"
+    )
+    listing_minutes: float = Field(50, gt=0, description="How long a listing may take when it is ingested")
+    look_seconds: float = Field(
+        150, gt=0, description="How long it may take when readers and deletions are followed in between"
+    )
 
 
 class FolderSettings(AnySource):
@@ -114,6 +121,7 @@ class WebSettings(AnySource):
     """A web site, public or a company's own."""
 
     kind: Literal["web"]
+    listing_minutes: float = Field(600, gt=0, description="How long a listing may take when it is ingested")
     start: tuple[Annotated[str, Field(pattern=r"^https?://")], ...] = Field(min_length=1)
     sections: dict[Annotated[str, Field(pattern=r"^https?://")], Groups] = Field(
         description='Readers by beginning of an address: {"https://www.example.com/" = ["everyone"]}'

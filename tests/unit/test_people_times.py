@@ -11,7 +11,7 @@ import pytest
 
 from kiban.errors import PartUnavailable
 from kiban.settings import Settings
-from kiban.testing import MemoryLibrary, MemorySource
+from kiban.testing import MemoryLibrary, MemoryQueue, MemorySource
 from kiban.wiring.documents import Documents
 from kiban.wiring.furniture import Furniture
 
@@ -42,6 +42,10 @@ class Office:
         self.settings = Settings(state=state, sources=TABLES)  # type: ignore[arg-type]
         self.sources = sources
         self.library = MemoryLibrary()
+        self.queue = MemoryQueue(self.library)
+
+    def source(self, name: str) -> Asked:
+        return {source.name: source for source in self.sources}[name]
 
     def documents(self) -> Documents:
         return Documents(cast("Furniture", self))

@@ -12,12 +12,13 @@ from kiban.testing.library import MemoryLibrary, MemorySearch, arrival
 from kiban.testing.model_server import Fault, ModelServer
 from kiban.testing.queue import MemoryQueue
 from kiban.testing.serving import MemoryAdapterHost, ScriptedGenerator, echo_generator, write_adapter
-from kiban.testing.sources import MemoryParser, MemorySource
+from kiban.testing.sources import HangingSource, MemoryParser, MemorySource
 from kiban.testing.text import ColourEmbedder, HashEmbedder, OverlapReranker, PatternDetector, WordTokenizer
 
 __all__ = [
     "ColourEmbedder",
     "Fault",
+    "HangingSource",
     "HashEmbedder",
     "MemoryAdapterHost",
     "MemoryFeedback",

@@ -1,4 +1,4 @@
-"""A source in memory, and parsers that know what each file says."""
+"""Sources in memory, and parsers that know what each file says."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 from kiban.domain.access import Audience
 from kiban.domain.document import (
@@ -96,3 +97,16 @@ class MemoryParser:
         if isinstance(said, DocumentError):
             raise said
         return ParsedDocument(Path(file.uri).stem, (Section(said, Place()),) if said else ())
+
+
+class HangingSource(MemorySource):
+    """A place that takes every question and answers none."""
+
+    def __init__(self, name: str = "hanging") -> None:
+        super().__init__(name)
+        self.asked = Event()
+
+    def memberships(self) -> Mapping[str, frozenset[str]]:
+        self.asked.set()
+        Event().wait()
+        return super().memberships()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import TypeVar
 
 from kiban.domain.document import (
     Document,
@@ -20,7 +23,12 @@ from kiban.ingest.survey import Guard, follow_people, survey
 from kiban.wiring import sources
 from kiban.wiring.furniture import Furniture
 from kiban.wiring.people import PeopleTimes
+from kiban.wiring.side_by_side import AT_ONCE, Failures, Outcome, side_by_side
 from kiban.wiring.source_errors import SourceErrors
+from kiban.wiring.source_times import SourceTimes
+
+GRACE = 4.0  # seconds that who watches may still take when the time is up
+T = TypeVar("T")
 
 
 class Documents:
@@ -28,12 +36,21 @@ class Documents:
 
     def __init__(self, furniture: Furniture) -> None:
         self._furniture = furniture
+        self._times = SourceTimes(furniture.settings)
         self._people = PeopleTimes(furniture.settings)
         self._errors = SourceErrors(furniture.settings)
 
     def sources(self) -> list[str]:
         """Return the names of all sources in the settings."""
         return [source.name for source in self._furniture.sources]
+
+    def hourly(self) -> list[str]:
+        """Return the sources without a schedule of their own."""
+        return [name for name in self.sources() if name not in self.schedules()]
+
+    def schedules(self) -> dict[str, timedelta]:
+        """Return how often each source with a schedule of its own is ingested."""
+        return self._times.schedules
 
     def survey(self, source: str, allow_deleting: bool = False) -> IngestReport:
         furniture = self._furniture
@@ -52,19 +69,33 @@ class Documents:
         """Read until nothing of a source waits; any number of processes may do so at once."""
         return absorb.drain(self._furniture.source(source), self._reading())
 
-    def follow_people(self) -> dict[str, KibanError]:
+    def beside(
+        self,
+        do: Callable[[str], T],
+        names: Sequence[str] | None = None,
+        seconds: Callable[[str], float] | None = None,
+        at_once: int = AT_ONCE,
+    ) -> Iterator[Outcome[T]]:
+        """Do something for each source, all sources by default, at the same time; yield how each ended.
+
+        One that hangs ends after `seconds` (by default, as long as a listing may take) and keeps no other
+        waiting. Why a source failed is kept for `outlook`.
+        """
+        furniture, times = self._furniture, self._times
+        _ = furniture.library, furniture.queue  # else two threads would open each of them
+        for outcome in side_by_side(do, names or self.sources(), seconds or times.listing, at_once=at_once):
+            if isinstance(outcome.error, KibanError):
+                self._errors.keep(outcome.name, outcome.error)
+            yield outcome
+
+    def look(self, do: Callable[[str], T]) -> Iterator[Outcome[T]]:
+        """Do something quick for each source beside the others, within its `look_seconds`."""
+        return self.beside(do, seconds=self._times.look)
+
+    def follow_people(self) -> dict[str, Exception]:
         """Follow who is in which group, in every source whose time it is; return who did not answer."""
-        failed: dict[str, KibanError] = {}
-        for source in self._furniture.sources:
-            if not self._people.due(source.name):
-                continue
-            self._people.asked(source.name)
-            try:
-                follow_people(source, self._furniture.library)
-            except (PartUnavailable, SourceRefused) as error:
-                failed[source.name] = error
-                self._errors.keep(source.name, error)
-        return failed
+        ended = self.look(self._follow_people)
+        return {outcome.name: outcome.error for outcome in ended if outcome.error is not None}
 
     def watch_readers(self, seconds: float, pause: float = 2.0) -> int:
         """Follow people as often as each source's settings say, and folders' readers within `pause` of every
@@ -73,23 +104,40 @@ class Documents:
         Returns how often a folder was followed. A source that does not answer keeps no other waiting: what
         it raised last is raised at the end.
         """
-        failed: dict[str, KibanError] = {}
-        known: dict[str, str] = {}
-        until, followed = time.monotonic() + seconds, 0
+        until, failures, followed = time.monotonic() + seconds, Failures(), 0
+        watching = self.beside(
+            lambda name: self._watch(name, until, pause),
+            seconds=lambda name: seconds + GRACE,
+            at_once=len(self.sources()),
+        )
+        for outcome in watching:
+            failures.add(outcome.error)
+            followed += outcome.result or 0
+        failures.tell()
+        return followed
+
+    def _watch(self, name: str, until: float, pause: float) -> int:
+        source, known, followed = self._furniture.source(name), "", 0
+        failed: KibanError | None = None
         while True:
-            failed |= self.follow_people()
-            for source in self._furniture.sources:
-                now = sources.rules(source)
-                if now != known.get(source.name, ""):
-                    self.survey(source.name)
-                    followed += 1
-                known[source.name] = now
+            try:
+                self._follow_people(name)
+                if (now := sources.rules(source)) != known:
+                    self.survey(name)
+                    followed, known = followed + 1, now
+            except (PartUnavailable, SourceRefused) as error:
+                failed = error
             if time.monotonic() + pause > until:
                 break
             time.sleep(pause)
-        for error in failed.values():
-            raise error
+        if failed is not None:
+            raise failed
         return followed
+
+    def _follow_people(self, name: str) -> None:
+        if self._people.due(name):
+            self._people.asked(name)
+            follow_people(self._furniture.source(name), self._furniture.library)
 
     def conclude(self, report: IngestReport) -> IngestReport:
         """Return the report. Raises TooManyGone if deletions were held back."""
