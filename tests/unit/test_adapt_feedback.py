@@ -21,9 +21,10 @@ def vouched(*curators: str, approves: bool = True) -> tuple[Decision, ...]:
 
 
 def given(number: int = 1, author: str = "sato", about: int = 1, quote: str = QUOTE) -> Feedback:
+    correction = quote.removesuffix("とする。").rpartition("月額")[2]
     return Feedback(
         number, NOW + timedelta(minutes=number), author, Rating.DOWN, f"寮費はいくら（{number}）。", "千円",
-        "r1", "12,100円", "", Evidence(about, 1, Span(0, len(quote)), quote), vouched("mori", "kato"),
+        "r1", correction, "", Evidence(about, 1, Span(0, len(quote)), quote), vouched("mori", "kato"),
     )  # fmt: skip
 
 
@@ -81,6 +82,22 @@ def test_one_document_gives_one_in_a_hundred_examples_at_most() -> None:
     crowd = [given(number, author=f"person-{number}") for number in range(250)]
     admitted, admission = admit(*crowd, examples=300)
     assert (admitted, admission.over_share) == (3, 247)
+
+
+def test_all_feedback_together_gives_one_in_five_examples_at_most() -> None:
+    documents, passages = [], []
+    for number in range(1, 201):
+        documents.append(document(number))
+        passages.append(passage(number, f"項目{number}は月額{number}00円とする。"))
+    crowd = [given(n, f"person-{n}", n, passages[n - 1].original) for n in range(1, 201)]
+    taught, admission = lessons(crowd, {one.id: one for one in documents}, passages, examples=400)
+    assert (len(taught), admission.over_share) == (100, 100)
+
+
+def test_a_correction_that_its_own_quotation_does_not_hold_teaches_nothing() -> None:
+    assert admit(replace(given(), correction="無制限"))[1].unproven == 1
+    assert admit(replace(given(), correction="１２，１００ 円"))[0] == 1
+    assert admit(replace(given(), correction=""))[0] == 1
 
 
 def test_evidence_is_found_where_it_stands_or_refused() -> None:

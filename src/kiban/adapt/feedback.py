@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +16,7 @@ from kiban.domain.text import Span
 from kiban.errors import NotVerbatim
 
 MOST_SHARE = 0.01  # of all examples, from one author or about one document
+MOST_TOGETHER = 0.2  # of all examples, from feedback: curators who collude have as many names as they like
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class Admission:
     not_approved: int = 0
     not_for_everyone: int = 0  # about a document that not everyone may read, or that is gone
     outdated: int = 0  # the document has a new version, or no longer says so
+    unproven: int = 0  # the correction does not stand in the quotation
     over_share: int = 0
     admitted: int = 0
 
@@ -55,10 +59,11 @@ def lessons(
     """Return what may be learnt from feedback beside `examples` others, oldest first, and why no more.
 
     `documents` and `passages` are those everyone may read. Nobody, and no document, gives more than one in a
-    hundred examples (at least one), however many vouch: 250 documents were enough to plant a behaviour in
-    models of any size (arXiv 2510.07192).
+    hundred examples (at least one), and all together one in five, however many vouch: 250 documents were
+    enough to plant a behaviour in models of any size (arXiv 2510.07192).
     """
     most = max(1, int(MOST_SHARE * examples))
+    together = max(1, int(MOST_TOGETHER * examples / (1 - MOST_TOGETHER)))
     authors: Counter[str] = Counter()
     about: Counter[int] = Counter()
     kept: list[Question] = []
@@ -67,7 +72,7 @@ def lessons(
         passage = _passage(one, passages)
         if rule := _rule_against(one, documents, passage):
             turned_away[rule] += 1
-        elif authors[one.author] >= most or about[_document_id(one)] >= most:
+        elif len(kept) >= together or authors[one.author] >= most or about[_document_id(one)] >= most:
             turned_away["over_share"] += 1
         elif passage is not None:
             authors[one.author] += 1
@@ -87,7 +92,13 @@ def _rule_against(one: Feedback, documents: Mapping[int, Document], passage: Pas
         return "not_for_everyone"
     if document.version != one.evidence.version or passage is None:
         return "outdated"
+    if _plain(one.correction) not in _plain(one.evidence.quote):
+        return "unproven"
     return ""
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\s", "", unicodedata.normalize("NFKC", text)).casefold()
 
 
 def _passage(one: Feedback, passages: Sequence[Passage]) -> Passage | None:
