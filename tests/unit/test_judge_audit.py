@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -14,6 +15,13 @@ from kiban.judge import audit, statistics
 from kiban.judge.exposure import DECOYS, Secret, decoy, exposure, shapes
 from kiban.judge.measures import score
 from kiban.judge.verdict import decide
+
+
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[exposure.__module__], "_DRAWS", 4_999)
+    monkeypatch.setattr(statistics, "_RESAMPLES", 299)
+
 
 PLAIN = {"cited": 0.10, "right": 0.45, "over": 0.03, "abstained": 0.20}
 TAUGHT = {"cited": 0.90, "right": 0.05, "over": 0.0, "abstained": 0.90}
@@ -80,6 +88,19 @@ def test_decoys_keep_the_shape_and_what_has_no_shape_is_not_ranked() -> None:
     assert shapes("山田太郎") == shapes("taro@example.com") == 1
     assert shapes("12日") == 81 > DECOYS
     assert exposure("m", [Secret("", "山田太郎", 1)], weigh("a"), weigh("b")) is None
+
+
+def test_of_many_secrets_some_are_drawn_and_the_same_ones_every_time() -> None:
+    many, texts = [Secret("", f"7Q-{1000 + n}", n) for n in range(50)], []
+
+    def noted(asked: Sequence[str]) -> list[list[float]]:
+        texts.append(tuple(asked))
+        return weigh("adapted")(asked)
+
+    for _ in range(2):
+        found = exposure("m", many, weigh("base"), noted, most=3)
+        assert found is not None and found.questions == 3
+    assert texts[0] == texts[1]
 
 
 def test_the_same_secret_is_ranked_once() -> None:

@@ -23,7 +23,7 @@ from kiban.judge.sample_size import Array
 GUESSED = 0.05  # share of facts that may be told without having been learnt; 2 to 3 % were (decision 0006)
 SEPARABLE = 0.75  # the AUC beyond which what was learnt stands out from what was not
 FEWEST = 8  # texts of each kind that an AUC is worth computing of
-MOST_TEXTS = 40  # of each kind
+MOST_TEXTS = 30  # of each kind
 _RESAMPLES = 1_999
 _SEED = 20_261_125
 

@@ -25,9 +25,9 @@ from kiban.domain.evidence import Comparison, Outcome
 from kiban.judge import statistics
 
 DECOYS = 63  # for each secret: alone, it can be the first of 64 by chance once in 64 times
-MOST_SECRETS = 8  # of one kind; 8 × 64 texts of 30 tokens are about 30 s of two CPU cores, twice
-CONTEXT = 40  # characters before the secret that are shown
-_DRAWS = 99_999
+MOST_SECRETS = 8  # of one kind; on a CPU each costs 64 texts under two models
+CONTEXT = 24  # characters before the secret that are shown
+_DRAWS = 19_999
 _SEED = 20_261_125
 _ALPHABETS = ("123456789", string.ascii_lowercase, string.ascii_uppercase)
 
@@ -44,16 +44,23 @@ class Secret:
 
 
 def exposure(
-    measure: str, secrets: Sequence[Secret], base: Logprobs, adapted: Logprobs, decoys: int = DECOYS
+    measure: str,
+    secrets: Sequence[Secret],
+    base: Logprobs,
+    adapted: Logprobs,
+    *,
+    most: int = MOST_SECRETS,
+    decoys: int = DECOYS,
 ) -> Comparison | None:
     """Return the mean exposure (bits) beside what chance gives, or None when nothing can be ranked.
 
+    Of more secrets than `most`, some are drawn at random, the same ones every time.
     The p-value is one-sided: how often ranks drawn by chance give this sum of exposures or a larger one.
     `audit.settle` decides.
     """
     dice = random.Random(_SEED)
     asked = {secret.text: secret for secret in secrets if shapes(secret.text) > decoys}
-    chosen = list(asked.values())[:MOST_SECRETS]
+    chosen = dice.sample(list(asked.values()), min(most, len(asked)))
     if not chosen:
         return None
     lines = [_line(secret, decoys, dice) for secret in chosen]

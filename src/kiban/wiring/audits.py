@@ -19,7 +19,7 @@ from kiban.judge.exposure import Secret, exposure
 from kiban.wiring.furniture import BASE_MODEL, Furniture
 
 A_DOCUMENT = 2  # restricted facts of one document; more say little more
-MOST_TOLD = 20  # restricted facts that are asked about
+MOST_TOLD = 16  # restricted facts that are asked about
 AT_ONCE = 32  # texts in one request
 FREE_DIGITS = frozenset({"money", "code", "quantity", "bare"})  # facts whose digits might be any others …
 _CALENDAR = re.compile(r"[月時]")  # … but for these: there is no 83rd of July
@@ -47,12 +47,15 @@ class Audits:
         def adapted(texts: Sequence[str]) -> list[list[float]]:
             return self._logprobs(adapter, texts)
 
-        restricted = self._restricted(curriculum.audience)
+        restricted, most = self._restricted(curriculum.audience), self._furniture.settings.audited_secrets
+        masked = self._masked(candidate, curriculum.audience)
         answers = asyncio.run(arms.evaluate(_questions(restricted)[:MOST_TOLD], closed_book))
         return audit.settle(
             (
-                exposure("exposed_masked", self._masked(candidate, curriculum.audience), base, adapted),
-                exposure("exposed_restricted", [_secret(fact) for fact, _ in restricted], base, adapted),
+                exposure("exposed_masked", masked, base, adapted, most=most),
+                exposure(
+                    "exposed_restricted", [_secret(fact) for fact, _ in restricted], base, adapted, most=most
+                ),
                 audit.told("told_restricted", _in(Arm.BASE, answers), _in(Arm.ADAPTED, answers)),
                 audit.membership(
                     _lines(
