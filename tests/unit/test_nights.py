@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +14,10 @@ from adapting import shelf
 
 from kiban.backends.nights import NightShelf
 from kiban.domain.drift import Drift
-from kiban.domain.question import Answer, Passage
+from kiban.domain.question import Passage, Turn
 from kiban.domain.release import Release
 from kiban.errors import Drifted, TooFewExamples
+from kiban.testing import ScriptedGenerator
 from kiban.wiring.nights import Nights
 
 RELEASE = Release("base", None, None, None, "embedder", "e" * 64, 1, "prompt", None)
@@ -38,6 +39,7 @@ class House:
             index=index,
             registry=SimpleNamespace(run=self.run),
             nights=NightShelf(folder),
+            generator=ScriptedGenerator(self.write),
             stage=lambda name: lambda *told: None,
         )
         releases: Any = SimpleNamespace(in_force=lambda: self.release)
@@ -52,12 +54,10 @@ class House:
         ranked = sorted(self.passages, key=lambda one: one.original[:2] not in question)[:limit]
         return ranked[::-1] if self.backwards else ranked
 
-    async def converse_with(
-        self, release: Release, question: str, passages: Sequence[Passage]
-    ) -> AsyncIterator[str | Answer]:
-        says = [one.original for one in passages if one.original[:2] in question and not self.forgetful]
-        text = says[0] if says else "資料に記載なし"
-        yield Answer(text, (), tuple(passages), not says, release.id, raw=text)
+    def write(self, turns: Sequence[Turn], model: str) -> str:
+        told = turns[-1].text
+        says = [one.original for one in self.passages if f"{one.original.split('は')[0]}は月額いくら" in told]
+        return says[0] if says and says[0] in told and not self.forgetful else "資料に記載なし"
 
 
 @pytest.fixture

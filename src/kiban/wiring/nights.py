@@ -10,6 +10,8 @@ from pathlib import Path
 
 from kiban.adapt.questions import make_questions, split, unanswerable
 from kiban.adapt.writers import from_templates
+from kiban.answer.converse import converse
+from kiban.domain.access import Principal
 from kiban.domain.drift import Frozen, FrozenExam, Night
 from kiban.domain.evidence import Arm
 from kiban.domain.learning import Question
@@ -19,10 +21,11 @@ from kiban.errors import Drifted, TooFewExamples
 from kiban.judge import arms, drift, drift_page
 from kiban.wiring.answers import SHOWN, Answers
 from kiban.wiring.evidence import WITHHELD_SHARE
-from kiban.wiring.furniture import Furniture
+from kiban.wiring.furniture import BASE_MODEL, Furniture
 from kiban.wiring.releases import Releases
-from kiban.wiring.weights import OUTSIDER, SEED
+from kiban.wiring.weights import SEED
 
+ASKER = Principal("nightly", frozenset())  # in no group: asks about what everyone may read
 ASKED = 40  # questions
 PER_DOCUMENT = 2
 FEWEST = 8
@@ -102,13 +105,13 @@ class Nights:
     def _draw(self, release: Release) -> tuple[Question, ...]:
         """Make questions from what everyone may read, and keep them for every release to come."""
         index = self._furniture.index
-        passages = index.browse(OUTSIDER)
-        sensitive = index.sensitive(OUTSIDER, [passage.chunk_id for passage in passages])
+        passages = index.browse(ASKER)
+        sensitive = index.sensitive(ASKER, [passage.chunk_id for passage in passages])
         made, _ = make_questions(
             [replace(each, sensitive=sensitive[each.chunk_id]) for each in passages],
-            index.documents(OUTSIDER),
+            index.documents(ASKER),
             write=from_templates,
-            find=lambda question: self._answers.find_with(release, question, OUTSIDER, SHOWN),
+            find=lambda question: self._answers.find_with(release, question, ASKER, SHOWN),
             per_document=PER_DOCUMENT,
         )
         _, around = split(made, 1.0, SEED, PER_DOCUMENT)
@@ -122,7 +125,7 @@ class Nights:
 
     def _fresh(self, exam: FrozenExam) -> FrozenExam:
         """Return the exam without the questions whose documents are not what they were."""
-        documents = {each.id: each.version for each in self._furniture.index.documents(OUTSIDER)}
+        documents = {each.id: each.version for each in self._furniture.index.documents(ASKER)}
         fresh = tuple(
             each
             for each in exam.questions
@@ -141,7 +144,13 @@ class Nights:
         passages = dict(zip(questions, shown, strict=True))
 
         async def ask(question: Question) -> Answer:
-            written = self._answers.converse_with(release, question.text, passages[question])
+            written = converse(
+                question.text,
+                passages[question],
+                generator=self._furniture.generator,
+                model=release.adapter or BASE_MODEL,
+                release_id=release.id,
+            )
             *_, last = [piece async for piece in written]
             assert isinstance(last, Answer)
             return last
@@ -153,6 +162,6 @@ class Nights:
     def _show(self, release: Release, question: Question) -> list[Passage]:
         """Return what a question is answered from; if nothing is right, its own document is withheld."""
         if question.answerable:
-            return self._answers.find_with(release, question.text, OUTSIDER, SHOWN)
-        found = self._answers.find_with(release, question.text, OUTSIDER, 4 * SHOWN)
+            return self._answers.find_with(release, question.text, ASKER, SHOWN)
+        found = self._answers.find_with(release, question.text, ASKER, 4 * SHOWN)
         return [p for p in found if p.document_id != question.lineage.document_id][:SHOWN]
