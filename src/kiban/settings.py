@@ -123,7 +123,7 @@ class Settings(BaseSettings):
     epochs: int = Field(1, ge=1, le=10, description="Passes over the curriculum")
     training_questions: int = Field(64, ge=8, description="Questions to learn from, at most")
     audited_secrets: int = Field(
-        6, ge=1, description="Secrets, and restricted facts, that an adapter is audited for, at most"
+        4, ge=1, description="Secrets, and restricted facts, that an adapter is audited for, at most"
     )
     judging_questions: int = Field(80, ge=8, description="Held-out questions to judge with, at most")
 

@@ -50,7 +50,7 @@ class House:
 
     def __init__(self, postgres: Postgres, state: Path) -> None:
         self.host = Host()
-        furniture = Furniture(Settings(state=state))
+        furniture = Furniture(Settings(state=state, audited_secrets=8))
         furniture.__dict__ |= {"postgres": postgres, "adapters": self.host}
         library, find = PostgresLibrary(postgres), PatternDetector().findings
         open_to_all = [arrival(f"{n}.md", f"窓口の電話は{phone}です。") for n, phone in enumerate(PHONES)]
