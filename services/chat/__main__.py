@@ -7,12 +7,18 @@ import uvicorn
 from kiban.settings import load
 from kiban.wiring import house
 from services.chat.app import create_app
+from services.chat.quota import Quota
 
 
 def main() -> None:
     settings = load()
     uvicorn.run(
-        create_app(house().answers, house().feedback, house().conversations),
+        create_app(
+            house().answers,
+            house().feedback,
+            house().conversations,
+            Quota(settings.requests_per_minute, settings.answers_per_minute, settings.answers_at_once),
+        ),
         host=settings.host,
         port=settings.chat_port,
         log_level="info",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from fastapi import FastAPI
 from fastapi.responses import FileResponse
@@ -12,15 +13,19 @@ from services.chat import completions, conversations, documents, errors, feedbac
 from services.chat.guard import Guard
 from services.chat.house import ChatHouse, Conversations, Desk
 from services.chat.metrics import MeasureRequests, Metrics
+from services.chat.quota import Bounded, Quota
 
 PAGE = Path(__file__).parent / "page"
 
 
-def create_app(house: ChatHouse, desk: Desk, kept: Conversations) -> FastAPI:
+def create_app(house: ChatHouse, desk: Desk, kept: Conversations, quota: Quota | None = None) -> FastAPI:
     """Return the app that answers for `house`, takes feedback at `desk` and keeps conversations in `kept`."""
     # FastAPI's own documentation pages load scripts from elsewhere; the schema alone stays, for tools.
     app = FastAPI(title="Kiban", docs_url=None, redoc_url=None, lifespan=tools.lifespan)
+    quota = quota or Quota()
+    house = cast(ChatHouse, Bounded(house, quota))
     app.state.house = house
+    app.state.quota = quota
     app.state.desk = desk
     app.state.kept = kept
     app.state.metrics = Metrics()

@@ -19,6 +19,7 @@ from kiban.errors import (
     PartError,
     ReleaseError,
 )
+from services.chat.quota import Busy, TooMany
 from services.chat.shapes import error_json
 
 RETRY_AFTER = "5"  # seconds
@@ -34,6 +35,7 @@ _SHAPE = {
 REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"description": "The token does not prove who asks", "content": _SHAPE},
     422: {"description": "What was asked makes no sense", "content": _SHAPE},
+    429: {"description": "You ask too often; Retry-After says when to ask again", "content": _SHAPE},
     503: {"description": "A part of the stack does not answer; Retry-After says when to ask again"},
 }
 
@@ -49,6 +51,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(NotFound, _not_found)
     app.add_exception_handler(NoSuchFeedback, _not_found)
     app.add_exception_handler(NotVerbatim, _not_verbatim)
+    app.add_exception_handler(TooMany, _too_many)
+    app.add_exception_handler(Busy, _part_missing)
     app.add_exception_handler(PartError, _part_missing)
     app.add_exception_handler(ReleaseError, _part_missing)  # nothing has been released yet
     app.add_exception_handler(RequestValidationError, _malformed)
@@ -74,6 +78,12 @@ def _not_verbatim(request: Request, error: Exception) -> JSONResponse:
 
 def _not_found(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse(error_json(str(error), "invalid_request_error", code="not_found"), 404)
+
+
+def _too_many(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, TooMany)
+    content = error_json(str(error), "rate_limit_error", code="rate_limit_exceeded")
+    return JSONResponse(content, 429, {"Retry-After": str(error.retry_after)})
 
 
 def _part_missing(request: Request, error: Exception) -> JSONResponse:

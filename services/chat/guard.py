@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kiban.domain.access import Principal
 from kiban.errors import IdentityError
 from services.chat.house import ChatHouse, Conversations, Desk
+from services.chat.quota import Quota
 
 LARGEST_BODY = 512 * 1024  # bytes
 
@@ -47,11 +48,13 @@ def house_of(request: Request) -> ChatHouse:
 
 
 async def asker(request: Request) -> Principal:
-    """Return who asks, from the token alone. Raises IdentityError."""
+    """Return who asks, from the token alone. Raises IdentityError, and TooMany for who asks too often."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise IdentityError("a header `Authorization: Bearer TOKEN` is needed")
-    return await asyncio.to_thread(house_of(request).principal, token.strip())
+    who = await asyncio.to_thread(house_of(request).principal, token.strip())
+    cast(Quota, request.app.state.quota).request(who)
+    return who
 
 
 def desk_of(request: Request) -> Desk:

@@ -37,19 +37,22 @@ from kiban.domain.text import Span, normal_form
 from kiban.errors import NotPermitted
 from kiban.testing import MemoryFeedback
 from services.chat.app import create_app
+from services.chat.quota import Quota
 
 AUDIENCE = "kiban"
 Writer = Callable[[Sequence[Turn]], Sequence[str]]
 
 
 @contextmanager
-def serving(house: MemoryHouse) -> Iterator[str]:
+def serving(house: MemoryHouse, quota: Quota | None = None) -> Iterator[str]:
     """Serve a house on a free port of this machine; yield its URL."""
     with socket.socket(proto=socket.IPPROTO_TCP) as listening:  # so that asyncio sends small writes at once
         listening.bind(("127.0.0.1", 0))
         listening.listen()  # who calls before the server is up waits, and is not refused
         server = uvicorn.Server(
-            uvicorn.Config(create_app(house, house.desk, house.kept), log_level="critical", lifespan="on")
+            uvicorn.Config(
+                create_app(house, house.desk, house.kept, quota), log_level="critical", lifespan="on"
+            )
         )
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()

@@ -107,6 +107,13 @@ class Settings(BaseSettings):
     mcp_token: str | None = Field(None, description="The token with which `kiban mcp` asks, without --as")
     token_audience: str = Field("kiban", description="The audience a token must name")
     curators: str = Field("curators", description="The group that decides what is learnt from feedback")
+    requests_per_minute: int = Field(
+        600, ge=1, description="Of one person, at each process of the chat service"
+    )
+    answers_per_minute: int = Field(
+        60, ge=1, description="Of one person, at each process of the chat service"
+    )
+    answers_at_once: int = Field(64, ge=1, description="That one process of the chat service has written")
     conversation_days: int = Field(90, ge=1, description="How long a person's conversations are kept")
     record_months: int = Field(6, ge=1, description="How long it is kept who was answered from what")
     exact_lane_limit: int = Field(20_000, ge=0, description="Search exactly up to this many visible chunks")
