@@ -9,7 +9,16 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
-from services.chat import completions, conversations, documents, errors, feedback, operation, tools
+from services.chat import (
+    completions,
+    conversations,
+    documents,
+    embeddings,
+    errors,
+    feedback,
+    operation,
+    tools,
+)
 from services.chat.guard import Guard
 from services.chat.house import ChatHouse, Conversations, Desk
 from services.chat.metrics import MeasureRequests, Metrics
@@ -30,7 +39,7 @@ def create_app(house: ChatHouse, desk: Desk, kept: Conversations, quota: Quota |
     app.state.kept = kept
     app.state.metrics = Metrics()
     errors.install(app)
-    for part in (completions, conversations, documents, feedback, operation):
+    for part in (completions, conversations, documents, embeddings, feedback, operation):
         app.include_router(part.router)
     tools.mount(app, house)
     app.add_api_route("/", _index, include_in_schema=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 
@@ -20,6 +20,7 @@ from services.chat.guard import Asker, House, Kept
 from services.chat.house import ChatHouse
 from services.chat.shapes import (
     CHAT,
+    EMBEDDER,
     MODELS,
     CompletionRequest,
     Json,
@@ -34,12 +35,12 @@ DONE = "data: [DONE]\n\n"
 
 @router.get("/v1/models")
 async def models(who: Asker) -> Json:
-    return {"object": "list", "data": [_model(name) for name in MODELS]}
+    return {"object": "list", "data": [_model(name) for name in (*MODELS, EMBEDDER)]}
 
 
 @router.get("/v1/models/{name}")
 async def model(name: str, who: Asker) -> Json:
-    _require_model(name)
+    require_model(name, (*MODELS, EMBEDDER))
     return _model(name)
 
 
@@ -48,7 +49,7 @@ async def complete(
     body: CompletionRequest, who: Asker, house: House, kept: Kept, request: Request
 ) -> Response:
     """Answer the last message from what `who` may read. Which weights answer is the release's decision."""
-    _require_model(body.model)
+    require_model(body.model)
     if body.conversation and not await asyncio.to_thread(kept.has, str(body.conversation), who):
         raise NotFound("conversation")
     asked = time.perf_counter()
@@ -123,9 +124,10 @@ def _event(reply: Reply, piece: str | Answer, counted: bool) -> list[str]:
     return [reply.last_chunk(piece), *([reply.usage_chunk(piece)] if counted else [])]
 
 
-def _require_model(name: str) -> None:
-    if name not in MODELS:
-        raise NotFound(f"The model {name!r} does not exist; there are {' and '.join(MODELS)}.")
+def require_model(name: str, known: Sequence[str] = MODELS) -> None:
+    """Raise NotFound for a name that is not a product of ours, such as that of an adapter."""
+    if name not in known:
+        raise NotFound(f"The model {name!r} does not exist; there is {', '.join(known)}.")
 
 
 def _model(name: str) -> Json:

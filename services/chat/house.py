@@ -9,7 +9,7 @@ from kiban.domain.access import Principal
 from kiban.domain.conversation import Conversation, Exchange
 from kiban.domain.document import Document
 from kiban.domain.feedback import Feedback
-from kiban.domain.question import EVERYTHING, PROSE, Answer, Form, Found, Passage, Scope, Turn
+from kiban.domain.question import EVERYTHING, PROSE, Answer, Embedded, Form, Found, Passage, Scope, Turn
 
 
 class ChatHouse(Protocol):
@@ -34,6 +34,10 @@ class ChatHouse(Protocol):
         self, question: str, history: Sequence[Turn], who: Principal, form: Form = PROSE
     ) -> AsyncIterator[str | Answer]:
         """Yield text, and last the whole Answer."""
+        ...
+
+    def embed(self, texts: Sequence[str], *, as_queries: bool) -> Embedded:
+        """Return vectors of the space that the release in force searches in."""
         ...
 
     def documents(self, who: Principal) -> list[Document]:

@@ -18,6 +18,7 @@ from kiban.domain.question import Answer, Citation, Form, Passage, Turn, Usage
 CHAT = "kiban"
 SEARCH_ONLY = "kiban-search-only"
 MODELS = (CHAT, SEARCH_ONLY)
+EMBEDDER = "kiban-embedder"
 LONGEST_QUESTION = 4_000  # characters
 LONGEST_MESSAGE = 32_000
 LONGEST_SCHEMA = 16_000

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
+from zlib import crc32
 
 import uvicorn
 
@@ -25,6 +26,7 @@ from kiban.domain.question import (
     EVERYTHING,
     PROSE,
     Answer,
+    Embedded,
     Form,
     Found,
     LaneRank,
@@ -126,6 +128,15 @@ class MemoryHouse:
         passages = enumerate(held[:limit], start=1)
         why = [replace(p, why=tuple(LaneRank(lane, rank, 1.0) for lane in lanes)) for rank, p in passages]
         return Found(tuple(why), self.release_id())
+
+    def embed(self, texts: Sequence[str], *, as_queries: bool) -> Embedded:
+        """Count pairs of letters in 64 buckets; a query points the other way, so that tests can tell."""
+        sign = -1.0 if as_queries else 1.0
+        counts = [[0.0] * 64 for _ in texts]
+        for count, text in zip(counts, texts, strict=True):
+            for pair in _pairs(text):
+                count[crc32(pair.encode()) % 64] += sign
+        return Embedded(tuple(map(tuple, counts)), sum(map(len, texts)), self.release_id())
 
     def answer(
         self, question: str, history: Sequence[Turn], who: Principal, form: Form = PROSE

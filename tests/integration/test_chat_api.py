@@ -189,7 +189,8 @@ def test_a_cited_place_can_be_opened_in_its_document(service: Service) -> None:
 
 def test_the_models_are_listed(service: Service) -> None:
     with service.client() as client:
-        assert [model.id for model in client.models.list()] == ["kiban", "kiban-search-only"]
+        named = [model.id for model in client.models.list()]
+        assert named == ["kiban", "kiban-search-only", "kiban-embedder"]
         assert client.models.retrieve("kiban").owned_by == "kiban"
 
 

@@ -64,6 +64,13 @@ def test_vectors_have_unit_length_and_the_models_dimensions(base: Path) -> None:
     assert np.allclose(np.linalg.norm(embedder.query("何日")), 1, atol=1e-6)
 
 
+def test_tokens_are_counted_as_far_as_they_are_read(base: Path) -> None:
+    embedder = SentenceTransformersEmbedder(base, device="cpu")
+    once = embedder.tokens(["旅費規程"])
+    assert 0 < once and embedder.tokens(["旅費規程"] * 2) == 2 * once
+    assert embedder.tokens(["旅費規程" * 10_000]) < 10_000
+
+
 def test_no_text_gives_no_vector(base: Path) -> None:
     assert list(SentenceTransformersEmbedder(base, device="cpu").passages([])) == []
 

@@ -50,6 +50,13 @@ class SentenceTransformersEmbedder:
         """Return the unit vector of a question."""
         return cast("Vector", self._encode([text], "query")[0])
 
+    def tokens(self, texts: Sequence[str]) -> int:
+        """Return how many tokens of these texts are read: what is longer than the model allows is cut."""
+        with self._lock:
+            longest = int(self._model.max_seq_length or 0)
+            read = self._model.tokenizer(list(texts), truncation=bool(longest), max_length=longest or None)
+        return sum(map(len, read["input_ids"]))
+
     def _encode(self, texts: list[str], task: str) -> NDArray[np.float32]:
         encode = self._model.encode_query if task == "query" else self._model.encode_document
         with self._lock:

@@ -101,6 +101,15 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
+class Embedded:
+    """Texts as unit vectors, in the space that a release searches in."""
+
+    vectors: tuple[tuple[float, ...], ...]
+    tokens: int  # that the embedder read
+    release_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Form:
     """The form an asker wants an answer in. It says nothing about what the answer is made of."""
 

@@ -13,7 +13,7 @@ from kiban.answer.converse import converse
 from kiban.domain.access import Principal
 from kiban.domain.document import Document
 from kiban.domain.learning import Weights
-from kiban.domain.question import EVERYTHING, PROSE, Answer, Form, Found, Passage, Scope, Turn
+from kiban.domain.question import EVERYTHING, PROSE, Answer, Embedded, Form, Found, Passage, Scope, Turn
 from kiban.domain.release import Release
 from kiban.errors import PartRefused, UnknownModel
 from kiban.retrieve.repeats import without_repeats
@@ -98,6 +98,14 @@ class Answers:
             picture_embedder=pictures,
         )
         return without_repeats(found, limit)
+
+    def embed(self, texts: Sequence[str], *, as_queries: bool) -> Embedded:
+        """Return vectors of the space that the release in force searches in."""
+        release = self._releases.in_force()
+        embedder = self._furniture.embedder(Weights(Path(release.embedder), release.embedder_sha256))
+        found = [embedder.query(text) for text in texts] if as_queries else embedder.passages(texts)
+        vectors = tuple(tuple(map(float, vector)) for vector in found)
+        return Embedded(vectors, embedder.tokens(texts), release.id)
 
     async def answer(
         self, question: str, history: Sequence[Turn], who: Principal, form: Form = PROSE
