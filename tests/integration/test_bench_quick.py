@@ -8,7 +8,8 @@ from pathlib import Path
 
 from kiban.backends.embedded_postgres import EmbeddedPostgres
 from kiban.bench import quick, quick_report
-from kiban.bench.quick import KeptEmbedder, QuickRun, Row
+from kiban.bench.kept import KeptEmbedder
+from kiban.bench.quick import QuickRun, Row
 from kiban.bench.server import Server
 from kiban.ports import Vector
 from kiban.testing import HashEmbedder, WordTokenizer

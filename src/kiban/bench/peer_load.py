@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kiban.bench import beir
+from kiban.bench import beir, kept
 from kiban.bench.beir import JudgedQuestion
-from kiban.bench.retrieval import cut
-from kiban.domain.access import EVERYONE, Audience
-from kiban.ingest.chunking import CHUNKING, embedding_text
-from kiban.ports import Embedder, Progress, Tokenizer
+from kiban.bench.kept import KeptEmbedder, Vectors
+from kiban.ingest.chunking import embedding_text
+from kiban.ports import Progress, Tokenizer
 
 NOISE = 0.35  # length of the noise beside a unit vector: cosine 0.94 to the real one, as between near chunks
-STEP = 512  # texts embedded between two signs of progress
-Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +54,16 @@ class PeerLoad:
 
 
 def read(
-    folder: Path,
-    name: str,
-    tokenizer: Tokenizer,
-    embedder: Embedder,
-    *,
-    limit: int,
-    kept: Path,
-    progress: Progress,
+    folder: Path, name: str, tokenizer: Tokenizer, embedder: KeptEmbedder, *, limit: int, progress: Progress
 ) -> PeerLoad:
-    """Cut and embed a folder. Vectors are kept in `kept`, so that a second run need not embed again.
-
-    Raises SettingsError when the folder is not in BEIR layout.
-    """
-    corpus = list(beir.documents(folder, Audience(frozenset({EVERYONE}))))
-    pieces = [(one, chunk) for one in cut(corpus, tokenizer) for chunk in one.chunks]
+    """Cut and embed a folder. Raises SettingsError when it is not in BEIR layout."""
+    before = embedder.seconds
+    found = [(arrivals, rows) for arrivals, rows in kept.corpus(folder, tokenizer, embedder, progress)]
+    seconds = embedder.seconds - before
+    pieces = [(one, chunk) for arrivals, _ in found for one in arrivals for chunk in one.chunks]
     # The number makes texts that are equal different, for those who look vectors up by text.
     texts = [f"{embedding_text(one.title, chunk)} ‹{n}›" for n, (one, chunk) in enumerate(pieces)]
-    embedded = [embedding_text(one.title, chunk) for one, chunk in pieces]
-    vectors, seconds = kept_vectors(embedded, embedder, kept, progress)
+    vectors = np.concatenate([rows for _, rows in found])
     asked = list({question.text: question for question in beir.questions(folder, limit)}.values())
     began = time.perf_counter()
     question_vectors = np.array([embedder.query(question.text) for question in asked], dtype=np.float32)
@@ -119,30 +105,6 @@ def grown(load: PeerLoad, chunks: int, seed: int = 7) -> PeerLoad:
         0.0,
         load.embed_query_ms,
     )
-
-
-def kept_vectors(
-    texts: Sequence[str], embedder: Embedder, kept: Path, progress: Progress
-) -> tuple[Vectors, float]:
-    """Return one vector a text, and the seconds that took when it was done: now, or in a run before."""
-    digest = hashlib.sha256("\0".join([CHUNKING, str(id_of(embedder)), *texts]).encode()).hexdigest()[:16]
-    path = kept / f"{digest}.npz"
-    if path.exists():
-        with np.load(path) as found:
-            return found["vectors"], float(found["seconds"])
-    began, parts = time.perf_counter(), []
-    for start in range(0, len(texts), STEP):
-        parts.append(np.asarray(embedder.passages(texts[start : start + STEP]), dtype=np.float32))
-        progress(min(start + STEP, len(texts)), len(texts), "embed")
-    seconds, vectors = time.perf_counter() - began, np.concatenate(parts)
-    kept.mkdir(parents=True, exist_ok=True)
-    np.savez(path, vectors=vectors, seconds=seconds)
-    return vectors, seconds
-
-
-def id_of(embedder: Embedder) -> str:
-    """Name an embedder by what it does to a word."""
-    return np.asarray(embedder.query("kiban 基盤"), dtype=np.float16).tobytes().hex()
 
 
 def _write(path: Path, rows: Iterable[dict[str, object]]) -> None:

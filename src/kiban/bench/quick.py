@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kiban.bench import parsing, ratios, retrieval
-from kiban.bench.peer_load import kept_vectors
+from kiban.bench.kept import KeptEmbedder
 from kiban.bench.ratios import Ratio
 from kiban.bench.retrieval import RetrievalFigures
 from kiban.bench.server import Server
 from kiban.errors import KibanError
-from kiban.ports import Embedder, Progress, Tokenizer, Vector
+from kiban.ports import Embedder, Progress, Tokenizer
 from kiban.stack.parts import parts
 from kiban.wiring import House
 
@@ -51,24 +51,6 @@ class QuickRun:
     seconds: float
     rows: tuple[Row, ...]
     sets: tuple[RetrievalFigures, ...]
-
-
-class KeptEmbedder:
-    """An embedder that keeps passages' vectors by their content, so that one corpus is embedded once."""
-
-    def __init__(self, embedder: Embedder, kept: Path) -> None:
-        self.dimensions = embedder.dimensions
-        self._embedder, self._kept = embedder, kept
-
-    def passages(self, texts: Sequence[str]) -> Sequence[Vector]:
-        if not texts:
-            return []
-        vectors, _ = kept_vectors(texts, self._embedder, self._kept, lambda done, total, what: None)
-        found: list[Vector] = vectors.tolist()
-        return found
-
-    def query(self, text: str) -> Vector:
-        return self._embedder.query(text)
 
 
 def run(house: House, on: Server, data: Path | None, *, limit: int, progress: Progress) -> QuickRun:

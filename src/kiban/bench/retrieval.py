@@ -15,8 +15,8 @@ from kiban.backends.postgres.scratch import scratch_database
 from kiban.backends.postgres.search import PostgresSearch
 from kiban.bench import beir, metrics, uncertainty
 from kiban.bench.beir import JudgedQuestion
+from kiban.bench.kept import batches, cut
 from kiban.domain.access import EVERYONE, Audience, Principal
-from kiban.domain.document import Arrival, ParsedDocument, SourceFile
 from kiban.domain.question import Passage
 from kiban.errors import SettingsError
 from kiban.ingest import chunking
@@ -28,8 +28,6 @@ BOTH = ("dense", "lexical")
 LANES = {"dense": ("dense",), "lexical": ("lexical",), "fused": BOTH}
 RERANKED = "reranked"  # the fused lane, its best read again; there where a reranker is
 PASSAGES = 200  # asked for, so that fifty documents are among them
-BATCH = 64  # documents
-Parsed = tuple[SourceFile, ParsedDocument]
 Ask = Callable[[str], list[Passage]]
 SOMEONE = Principal("bench", frozenset())
 
@@ -102,7 +100,7 @@ def measure(
         )
         began = time.monotonic()
         corpus, done = list(beir.documents(folder, Audience(frozenset({EVERYONE})))), 0
-        for batch in _batches(corpus):
+        for batch in batches(corpus):
             arrivals = cut(batch, tokenizer)
             texts = [chunking.embedding_text(one.title, chunk) for one in arrivals for chunk in one.chunks]
             library.put("bench", arrivals, {generation: embedder.passages(texts)})
@@ -159,12 +157,6 @@ def figures(
     )
 
 
-def cut(batch: Sequence[Parsed], tokenizer: Tokenizer) -> list[Arrival]:
-    """Cut each document that holds any text."""
-    pieces = [(file, parsed.title, chunking.cut(parsed, tokenizer)) for file, parsed in batch]
-    return [Arrival(file, title, chunks) for file, title, chunks in pieces if chunks]
-
-
 def table(measured: RetrievalFigures) -> str:
     """Return the figures as aligned text."""
     of = f"{measured.questions} questions, {measured.documents} documents, {measured.chunks} chunks"
@@ -182,11 +174,6 @@ def table(measured: RetrievalFigures) -> str:
         between = f"[{one.low:+.3f}, {one.high:+.3f}]"
         lines.append(f"{one.lane} - {one.other}: nDCG@10 {one.difference:+.3f} {between}")
     return "\n".join(lines)
-
-
-def _batches(corpus: Sequence[Parsed]) -> Iterator[Sequence[Parsed]]:
-    for start in range(0, len(corpus), BATCH):
-        yield corpus[start : start + BATCH]
 
 
 def _ask_all(

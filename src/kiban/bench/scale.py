@@ -18,6 +18,8 @@ from kiban.backends.postgres.copying import half
 from kiban.backends.postgres.library import PostgresLibrary
 from kiban.backends.postgres.schema import migrate
 from kiban.backends.postgres.search import PostgresSearch
+from kiban.bench import scale_bulk
+from kiban.bench.scale_bulk import DOCUMENT
 from kiban.bench.scale_material import ZONES, Made, Material, make, owned
 from kiban.bench.throwaway import load, memory_mb
 from kiban.domain.access import EVERYONE, Audience, Principal
@@ -27,8 +29,9 @@ from kiban.ports import Progress, Vector
 from kiban.settings import ROOT
 
 READERS = {"one": "1 %", "ten": "10 %", "half": "50 %", "all": "100 %"}  # of the chunks
-DOCUMENT, BATCH = 20, 64  # chunks a document, documents a transaction
+BATCH = 64  # documents a transaction
 MEASURED = 20_000  # chunks stored as ingestion stores them; the rest only has to be there
+MORE = 5_000  # chunks stored once all is there, graphs included
 TOP = 10
 Way = Callable[[int], list[int]]  # from a question's number to chunk ids
 
@@ -36,18 +39,6 @@ PLAIN = """
 select chunk_id from kiban.embedding where generation_id = {generation}
 order by vector::halfvec({dimensions}) <=> %(vector)s limit %(limit)s
 """
-BARE = (
-    "alter table kiban.posting drop constraint posting_key",
-    "drop index kiban.posting_chunk",
-    "truncate kiban.zone_tally, kiban.term_tally",
-)
-KEY = "constraint posting_key primary key (term, zone_id, chunk_id) include (frequency, length)"
-CLOTHED = (
-    "create index posting_chunk on kiban.posting (chunk_id, zone_id)",
-    f"alter table kiban.posting add {KEY}",
-    "insert into kiban.zone_tally select zone_id, count(*), sum(length) from kiban.chunk group by 1",
-    "insert into kiban.term_tally select term, zone_id, count(*) from kiban.posting group by 1, 2",
-)
 WITHOUT_SECURITY = """
 select chunk_id from kiban.embedding where generation_id = %(generation)s and zone_id = any(%(zones)s)
 order by (vector <=> %(vector)s) + 0, chunk_id limit %(limit)s
@@ -78,8 +69,10 @@ class ScaleFigures:
     ingest_rows_per_second: (
         float  # chunks with postings and vectors, by the library's own `put`, of the first
     )
+    rest_rows_per_second: float  # of the others: without keys, indexes and tallies, which are made at the end
     graphs: int
     graphs_seconds: float
+    full_rows_per_second: float  # by `put` again, into keys, tallies and graphs of full size
     wide_graph_seconds: float
     megabytes: dict[str, float]  # tables with their indexes
     postgres_memory_mb: float
@@ -106,13 +99,17 @@ def measure(
         generation = library.add_generation("bench", "bench", dimensions, "bench", "bench")
         few = min(chunks, MEASURED)
         seconds = _timed(lambda: _fill(library, generation, make(material, few), 0, few, progress))
+        rest_seconds = 0.0
         if chunks > few:
-            _fill_fast(server, generation, make(material, chunks - few, seed=8), few, chunks, progress)
+            bulk = partial(scale_bulk.fill, admin_dsn, generation, material, chunks - few, progress=progress)
+            rest_seconds = _timed(lambda: bulk(stored=few, seed=8))
         progress(0, 1, "graphs")
         began = time.monotonic()
         graphs = library.tend_index(graph_zone_chunks)
         graphs_seconds = time.monotonic() - began
         progress(1, 1, "graphs")
+        more = make(material, MORE, seed=9)
+        full_seconds = _timed(lambda: _fill(library, generation, more, chunks, chunks + MORE, progress))
         with psycopg.connect(admin_dsn, autocommit=True) as admin:
             admin.execute("vacuum (analyze)")
             asking = _Asking(postgres, material, generation, questions)
@@ -128,8 +125,10 @@ def measure(
         dimensions,
         began_with,
         round(few / seconds),
+        round((chunks - few) / rest_seconds) if rest_seconds else 0,
         len(graphs),
         round(graphs_seconds, 1),
+        round(MORE / full_seconds),
         round(wide_seconds, 1),
         sizes,
         round(memory),
@@ -263,29 +262,6 @@ def _fill(
         (_document(f"{stored} rest {zone}.md", zone, of_zone), of_zone) for zone, of_zone in by_zone.items()
     ]
     _put(library, generation, waiting + left)
-
-
-def _fill_fast(
-    server: EmbeddedPostgres,
-    generation: int,
-    made_of: Iterator[Made],
-    stored: int,
-    total: int,
-    progress: Progress,
-) -> None:
-    """Store what is too much to wait for, without keys, indexes and tallies, which are made afterwards."""
-    quick = f"{server.dsn('postgres')}?options=-csession_replication_role%3Dreplica"
-    with psycopg.connect(server.dsn("postgres"), autocommit=True) as admin:
-        for statement in BARE:
-            admin.execute(statement.encode())
-        bulk = Postgres(quick, quick)
-        try:
-            _fill(PostgresLibrary(bulk), generation, made_of, stored, total, progress)
-        finally:
-            bulk.close()
-        for number, statement in enumerate(CLOTHED, start=1):
-            admin.execute(statement.encode())
-            progress(number, len(CLOTHED), "indexes")
 
 
 def _document(name: str, zone: int, chunks: Sequence[Made]) -> Arrival:

@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kiban.bench import beir
-from kiban.domain.access import EVERYONE, Audience
+from kiban.bench import beir, kept
+from kiban.bench.kept import KeptEmbedder
 from kiban.errors import SettingsError
-from kiban.ingest import chunking
-from kiban.ports import Embedder, Tokenizer
+from kiban.ports import Progress, Tokenizer
 
 Matrix = NDArray[np.float32]
 
@@ -53,8 +52,9 @@ def gather(
     folders: Sequence[Path],
     cache: Path,
     tokenizer: Tokenizer,
-    embedder: Callable[[], Embedder],
+    embedder: Callable[[], KeptEmbedder],
     passages: int = 8000,
+    progress: Progress = lambda done, total, what: None,
 ) -> Material:
     """Read and embed so many passages of folders in BEIR layout, or take what an earlier run kept in `cache`.
 
@@ -65,16 +65,20 @@ def gather(
             raise SettingsError(
                 "the first run needs a folder in BEIR layout.", mend="kiban bench scale FOLDER"
             )
-        turned, chance, texts, questions = embedder(), np.random.default_rng(7), [], []
+        turned, chance = embedder(), np.random.default_rng(7)
+        said: list[list[str]] = []
+        rows: list[Matrix] = []
+        questions: list[str] = []
         for folder in folders:
-            for _, parsed in beir.documents(folder, Audience(frozenset({EVERYONE}))):
-                texts += [(parsed.title, chunk) for chunk in chunking.cut(parsed, tokenizer)]
+            for arrivals, found in kept.corpus(folder, tokenizer, turned, progress):
+                said += [list(chunk.terms) for one in arrivals for chunk in one.chunks]
+                rows.append(found)
             questions += [question.text for question in beir.questions(folder, 100)]
-        kept = [texts[n] for n in chance.permutation(len(texts))[:passages]]
+        chosen = chance.permutation(len(said))[:passages]
         cache.mkdir(parents=True, exist_ok=True)
-        np.save(cache / "passages.npy", turned.passages([chunking.embedding_text(t, c) for t, c in kept]))
+        np.save(cache / "passages.npy", np.concatenate(rows)[chosen])
         np.save(cache / "questions.npy", [turned.query(text) for text in questions])
-        told = [[list(chunk.terms) for _, chunk in kept], [tokenizer.terms(text) for text in questions]]
+        told = [[said[at] for at in chosen], [tokenizer.terms(text) for text in questions]]
         (cache / "texts.json").write_text(json.dumps(told, ensure_ascii=False))
     terms, question_terms = json.loads((cache / "texts.json").read_text())
     vectors = _unit(np.load(cache / "passages.npy"))
@@ -85,23 +89,48 @@ def gather(
     )
 
 
-def make(material: Material, chunks: int, seed: int = 7) -> Iterator[Made]:
-    """Yield chunks in random order of zones: a real passage's vector plus noise, half of its terms, half of
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What chunks are made of, one row each. The texts are left where they are: see `terms_of`."""
+
+    zones: NDArray[np.int64]  # of ZONES
+    ones: NDArray[np.int64]  # the passage that gives the vector and half of the terms
+    others: NDArray[np.int64]  # the passage that gives the other half
+    seeds: NDArray[np.int64]  # of which halves
+    vectors: Matrix
+
+
+def draw(material: Material, chunks: int, chance: np.random.Generator) -> Drawn:
+    """Draw chunks in random order of zones: a real passage's vector plus noise, half of its terms, half of
     those of another one on its topic, and one term of its own."""
-    chance = np.random.default_rng(seed)
     shares = np.array([share for share, _ in ZONES])
-    by_topic = [np.flatnonzero(material.topics == topic) for topic in range(TOPICS)]
-    dimensions = material.vectors.shape[1]
-    for number in range(chunks):
-        zone = int(chance.choice(len(ZONES), p=shares / shares.sum()))
-        own = owned(zone) if chance.random() < OWN else range(TOPICS)
-        topic = int(own[int(chance.integers(len(own)))])
-        one, other = chance.choice(by_topic[topic], 2)
-        noise = chance.standard_normal(dimensions, dtype=np.float32)
-        vector = material.vectors[one] + NOISE * noise / np.linalg.norm(noise)
-        halves = [_half(material.terms[passage], chance) for passage in (one, other)]
-        unique = hashlib.sha256(str(number).encode()).hexdigest()[:10]
-        yield Made(zone, (*halves[0], *halves[1], unique), _unit(vector[None])[0])
+    zones = chance.choice(len(ZONES), chunks, p=shares / shares.sum())
+    of = [owned(zone) for zone in range(len(ZONES))]
+    starts, lengths = np.array([one.start for one in of]), np.array([len(one) for one in of])
+    mine = chance.random(chunks) < OWN
+    topics = np.where(mine, starts[zones], 0) + _below(np.where(mine, lengths[zones], TOPICS), chance)
+    by_topic = np.argsort(material.topics, kind="stable")
+    first = np.searchsorted(material.topics[by_topic], np.arange(TOPICS + 1))
+    many = np.maximum(np.diff(first), 1)[topics]
+    ones, others = (by_topic[first[topics] + _below(many, chance)] for _ in range(2))
+    noise = chance.standard_normal((chunks, material.vectors.shape[1]), dtype=np.float32)
+    noise *= NOISE / np.linalg.norm(noise, axis=1, keepdims=True)
+    seeds = chance.integers(1 << 30, size=chunks)
+    return Drawn(zones, ones, others, seeds, _unit(material.vectors[ones] + noise))
+
+
+def make(material: Material, chunks: int, seed: int = 7) -> Iterator[Made]:
+    """Yield chunks, drawn by `seed`."""
+    drawn = draw(material, chunks, np.random.default_rng(seed))
+    for at in range(chunks):
+        terms = terms_of(material, int(drawn.ones[at]), int(drawn.others[at]), int(drawn.seeds[at]), at)
+        yield Made(int(drawn.zones[at]), tuple(terms), drawn.vectors[at])
+
+
+def terms_of(material: Material, one: int, other: int, seed: int, number: int) -> list[str]:
+    """Return half of one passage's terms, half of the other's, and a term that no other chunk has."""
+    unique = hashlib.sha256(str(number).encode()).hexdigest()[:10]
+    return [*_half(material.terms[one], seed), *_half(material.terms[other], seed >> 10), unique]
 
 
 def owned(zone: int) -> range:
@@ -111,10 +140,15 @@ def owned(zone: int) -> range:
     return range(start, max(start + 1, int(sum(shares[: zone + 1]) * TOPICS)))
 
 
-def _half(terms: Sequence[str], chance: np.random.Generator) -> Sequence[str]:
+def _half(terms: Sequence[str], seed: int) -> Sequence[str]:
     size = max(len(terms) // 2, 1)
-    start = int(chance.integers(len(terms) - size + 1))
+    start = seed % (len(terms) - size + 1)
     return terms[start : start + size]
+
+
+def _below(ends: NDArray[np.int64], chance: np.random.Generator) -> NDArray[np.int64]:
+    """Draw a whole number for each end, 0 or more and below it."""
+    return np.asarray((chance.random(len(ends)) * ends).astype(np.int64))
 
 
 def _centres(vectors: Matrix, rounds: int = 10) -> Matrix:

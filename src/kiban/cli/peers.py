@@ -27,6 +27,7 @@ def peers(
     """Quality and speed beside BM25, plain pgvector, Haystack, LlamaIndex and LangChain, in one run."""
     from kiban.bench import peer_load, peers_report
     from kiban.bench import peers as beside
+    from kiban.bench.kept import KeptEmbedder
     from kiban.bench.server import server
     from kiban.settings import ROOT
     from kiban.wiring import house
@@ -36,7 +37,7 @@ def peers(
         raise PartRefused("The peers' environment is not there.", mend="make bench-peers")
     furniture, runs = house().furniture, []
     chosen = [name.strip() for name in only.split(",") if name.strip()] or list(beside.PEERS)
-    embedder = furniture.embedder(furniture.base_embedder)
+    embedder = KeptEmbedder(furniture.embedder(furniture.base_embedder), furniture.settings.state / "bench")
     for folder in folders[:1] if grown else folders:
         with bars(quiet=as_json) as progress, server(furniture) as postgres:
             load = peer_load.read(
@@ -45,7 +46,6 @@ def peers(
                 furniture.tokenizer,
                 embedder,
                 limit=limit,
-                kept=furniture.settings.state / "bench",
                 progress=progress,
             )
             runs.append(

@@ -23,6 +23,7 @@ def scale(
     as_json: Json = False,
 ) -> None:
     """Store, index and search many chunks, on a Postgres of its own: real passages plus noise."""
+    from kiban.bench.kept import KeptEmbedder
     from kiban.bench.scale import measure
     from kiban.bench.scale_material import gather
     from kiban.bench.throwaway import throwaway_postgres
@@ -30,10 +31,12 @@ def scale(
 
     furniture = house().furniture
     cache = furniture.settings.state / "bench" / "scale"
-    material = gather(
-        folders or [], cache, furniture.tokenizer, lambda: furniture.embedder(furniture.base_embedder)
-    )
-    with throwaway_postgres(memory) as server, bars(quiet=as_json) as progress:
+
+    def embedder() -> KeptEmbedder:
+        return KeptEmbedder(furniture.embedder(furniture.base_embedder), furniture.settings.state / "bench")
+
+    with bars(quiet=as_json) as progress, throwaway_postgres(memory) as server:
+        material = gather(folders or [], cache, furniture.tokenizer, embedder, progress=progress)
         figures = measure(
             server,
             material,
