@@ -9,8 +9,11 @@ from dataclasses import replace
 from kiban.domain.question import LaneRank, Passage
 
 
-def fuse(rankings: Sequence[Sequence[Passage]], weights: Sequence[float]) -> list[Passage]:
-    """Return every passage once, best first, scored by the weighted sum of its scores in each ranking.
+def fuse(
+    rankings: Sequence[Sequence[Passage]], weights: Sequence[float], limit: int | None = None
+) -> list[Passage]:
+    """Return every passage once, or the best `limit`, best first, scored by the weighted sum of its scores in
+    each ranking.
 
     Each ranking's scores are first stretched to 0..1, worst to best (min-max normalisation; Bruch et al.,
     An Analysis of Fusion Functions for Hybrid Retrieval, 2023). A passage that a ranking lacks gets 0 there.
@@ -22,7 +25,7 @@ def fuse(rankings: Sequence[Sequence[Passage]], weights: Sequence[float]) -> lis
             scores[passage.chunk_id] += weight * score
             passages[passage.chunk_id] = passage
     best_first = sorted(scores, key=lambda chunk_id: (-scores[chunk_id], chunk_id))
-    return [replace(passages[chunk_id], score=scores[chunk_id]) for chunk_id in best_first]
+    return [replace(passages[chunk_id], score=scores[chunk_id]) for chunk_id in best_first[:limit]]
 
 
 def explain(passages: Sequence[Passage], rankings: Mapping[str, Sequence[Passage]]) -> list[Passage]:

@@ -67,7 +67,9 @@ def find(
         weights = [
             reading.weight * WEIGHTS[name] for reading in readings for name in EVERY_LANE if name in lanes
         ]
-        passages = _fused(rankings, weights)
+        # Passages beyond the reranker's budget keep their order among themselves.
+        kept = max(limit, 1) + (reranking.passages if reranking else 0)
+        passages = _fused(rankings, weights, kept)
         if reranking:
             passages = rerank(part, passages, reranking)
         found.append(explain(passages[: max(limit, 1)], rankings))
@@ -97,9 +99,9 @@ def read(question: str, history: Sequence[Turn], known: Synonyms) -> Iterator[Re
     yield from others
 
 
-def _fused(rankings: Mapping[str, Sequence[Passage]], weights: Sequence[float]) -> list[Passage]:
+def _fused(rankings: Mapping[str, Sequence[Passage]], weights: Sequence[float], limit: int) -> list[Passage]:
     if len(rankings) == 1:
         (only,) = rankings.values()
         return list(only)
     total = sum(weights)
-    return fuse(list(rankings.values()), [weight / total for weight in weights])
+    return fuse(list(rankings.values()), [weight / total for weight in weights], limit)

@@ -92,8 +92,8 @@ def best(
                 **scoping.parameters(scope),
             },
         )
-        score = [column.name for column in asked.description or ()].index("score")
         found = asked.fetchall()
+        score = [column.name for column in asked.description or ()].index("score")
         # A chunk that holds none of the telling terms scores at most `rest`.
         bar = found[-1][score] - len(common) / UNIT if len(found) == limit else 0.0
         if not common or rest < bar:

@@ -66,7 +66,7 @@ class PostgresSearch:
         counted = "select coalesce(sum(chunks), 0) from kiban.zone_tally"
         if scope != EVERYTHING:
             counted = f"select count(*) from ({scoping.CHUNKS}) as chunk"
-        with self._postgres.reading(_groups(who)) as tx:
+        with self._postgres.reading(_groups(who), pipelined=True) as tx:
             found = tx.execute(counted.encode(), scoping.parameters(scope)).fetchone()
             assert found is not None
             return int(found[0])
@@ -104,7 +104,7 @@ class PostgresSearch:
         scope: Scope = EVERYTHING,
     ) -> list[Passage]:
         """Unless `exact`, large zones are searched through their graphs, and the others exactly."""
-        with self._postgres.reading(_groups(who)) as tx:
+        with self._postgres.reading(_groups(who), pipelined=True) as tx:
             zones = tx.execute(ZONES, [generation]).fetchall()
             graphs = [] if exact else [zone for zone, has_graph in zones if has_graph]
             shape = {
@@ -131,13 +131,13 @@ class PostgresSearch:
     def matching(
         self, who: Principal, terms: Sequence[str], limit: int, *, scope: Scope = EVERYTHING
     ) -> list[Passage]:
-        with self._postgres.reading(_groups(who)) as tx:
+        with self._postgres.reading(_groups(who), pipelined=True) as tx:
             return [rows.passage(*row) for row in bm25.best(tx, terms, limit, scope)]
 
     def pictured(
         self, who: Principal, vector: Vector, embedder_sha256: str, limit: int, *, scope: Scope = EVERYTHING
     ) -> list[Passage]:
-        with self._postgres.reading(_groups(who)) as tx:
+        with self._postgres.reading(_groups(who), pipelined=True) as tx:
             return pictures.nearest(tx, vector, embedder_sha256, limit, scope)
 
 
