@@ -36,6 +36,10 @@ COUNTED = {
     "select term, zone_id, sum(chunks) from kiban.term_tally group by 1, 2 having sum(chunks) <> 0":
     "select term, zone_id, count(*) from kiban.posting group by 1, 2",
 }  # fmt: skip
+ASTRAY = """
+select count(*) from kiban.posting left join kiban.chunk on (id, chunk.zone_id) = (chunk_id, posting.zone_id)
+where id is null
+"""
 
 
 def sentence(chance: random.Random) -> str:
@@ -83,6 +87,7 @@ def test_tallies_are_what_one_would_count(library: PostgresLibrary, admin: Admin
         live(library, chance, generation, 12)
         for tallied, counted in COUNTED.items():
             assert set(admin.execute(tallied.encode())) == set(admin.execute(counted.encode())) != set()
+        assert admin.execute(ASTRAY).fetchone() == (0,)
         if chance.random() < 0.5:
             library.tend_index(1_000_000)
 
@@ -97,6 +102,33 @@ def test_those_who_store_and_settle_at_once_lose_no_count(library: PostgresLibra
         list(workers.map(store, range(24)))
     for tallied, counted in COUNTED.items():
         assert set(admin.execute(tallied.encode())) == set(admin.execute(counted.encode())) != set()
+
+
+@pytest.mark.parametrize("place", ["-1, zone_id", "chunk_id, zone_id + 1"])
+def test_a_posting_of_no_chunk_or_of_another_zone_is_refused(
+    library: PostgresLibrary, admin: Admin, place: str
+) -> None:
+    library.put("files", [arrival("a.md", "the pump"), arrival("b.md", "the valve", readers={"hr"})], {})
+    wrong = f"select 'oil', {place}, 1, 1 from kiban.posting where term = 'pump'"
+    with pytest.raises(psycopg.errors.ForeignKeyViolation, match="of no chunk, or of another zone"):
+        admin.execute(
+            f"insert into kiban.posting (term, chunk_id, zone_id, frequency, length) {wrong}".encode()
+        )
+
+
+def test_a_library_whose_postings_had_a_foreign_key_loses_it_and_nothing_else(
+    library: PostgresLibrary, admin: Admin, postgres_server: EmbeddedPostgres
+) -> None:
+    library.put("files", [arrival("a.md", "the pump", "the valve")], {})
+    admin.execute(
+        "alter table kiban.posting add constraint posting_chunk_id_zone_id_fkey"
+        " foreign key (chunk_id, zone_id) references kiban.chunk (id, zone_id)"
+        " on update cascade on delete cascade"
+    )
+    migrate(postgres_server.dsn("postgres"), postgres_server.passwords)
+    assert admin.execute("select from pg_constraint where conname ~ '^posting.*fkey'").fetchall() == []
+    library.move_audience("files", arrival("a.md", "", readers={"lab"}).file)
+    assert admin.execute(ASTRAY).fetchone() == (0,)
 
 
 def test_a_library_from_before_tallies_is_counted_once(

@@ -262,15 +262,27 @@ def _still_leased(tx: Connection, source: str, lease: str) -> dict[str, int]:
     return {uri: int(zone) for uri, zone in found}
 
 
+def _recorded(
+    tx: Connection, source: str, arrivals: Sequence[Arrival], zones: Mapping[str, int]
+) -> list[tuple[int, int]]:
+    """Record the documents, all in one trip to the server; return each one's id and zone."""
+    of = [zones[arrival.file.uri] for arrival in arrivals]
+    records = [
+        _record(source, arrival.file, zone, state="ready", title=arrival.title)
+        for arrival, zone in zip(arrivals, of, strict=True)
+    ]
+    if not records:
+        return []
+    with tx.cursor() as cursor:
+        cursor.executemany(RECORD, records, returning=True)
+        return [(int(id), zone) for found, zone in zip(cursor.results(), of, strict=True) for (id,) in found]
+
+
 def _shelve(
     tx: Connection, source: str, arrivals: Sequence[Arrival], zones: Mapping[str, int]
 ) -> list[Shelved]:
     """Record the documents, clear what their older versions said, and give each chunk its keys."""
-    documents = []
-    for arrival in arrivals:
-        zone = zones[arrival.file.uri]
-        found = tx.execute(RECORD, _record(source, arrival.file, zone, state="ready", title=arrival.title))
-        documents.append((*(found.fetchone() or ()), zone))
+    documents = _recorded(tx, source, arrivals, zones)
     clear(tx, [id for id, _ in documents])
     count = sum(len(arrival.chunks) for arrival in arrivals)
     ids = tx.execute("select nextval('kiban.chunk_id_seq') from generate_series(1, %s)", [count])
