@@ -20,6 +20,7 @@ from kiban.cli.parsing import parse
 from kiban.cli.peers import peers
 from kiban.cli.quick import quick
 from kiban.cli.scale import scale
+from kiban.cli.secrets import secrets
 
 bench = typer.Typer(help="Measure.", invoke_without_command=True)
 bench.command()(attacks)
@@ -27,6 +28,7 @@ bench.command()(parse)
 bench.command()(scale)
 bench.command()(peers)
 bench.command()(quick)
+bench.command()(secrets)
 
 
 @bench.callback()
