@@ -1,4 +1,5 @@
 """Other parsers on the same files, in an environment of their own: markitdown and docling, where installed.
+Docling's usual way needs models from a hub; its "native" way reads the text layer of a PDF without any.
 
 Run as a script by that environment's Python, this file needs nothing of ours.
 """
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from kiban.bench.parsed import Golds
 
 _SECONDS_A_FILE = 120.0
-_PEERS = ("markitdown", "docling")
+_PEERS = ("markitdown", "docling", "docling native")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def main() -> None:
     replies, sys.stdout = sys.stdout, sys.stderr  # peers print
     name = sys.argv[1]
     convert = _CONVERTERS[name]()
-    print(json.dumps({"version": version(name)}), file=replies)
+    print(json.dumps({"version": version(name.split()[0])}), file=replies)
 
     def late(*_: Any) -> None:
         raise TimeoutError(f"more than {_SECONDS_A_FILE:g} s")
@@ -122,7 +123,21 @@ def _docling() -> Callable[[str], str]:
     return lambda file: str(converter.convert(file).document.export_to_markdown())
 
 
-_CONVERTERS: dict[str, Callable[[], Callable[[str], str]]] = {"markitdown": _markitdown, "docling": _docling}
+def _docling_native() -> Callable[[str], str]:
+    from docling.datamodel.base_models import InputFormat
+    from docling.document_converter import DocumentConverter, PdfFormatOption
+    from docling.pipeline.native_pdf_pipeline import NativePdfPipeline
+
+    options = {InputFormat.PDF: PdfFormatOption(pipeline_cls=NativePdfPipeline)}
+    converter = DocumentConverter(format_options=options)
+    return lambda file: str(converter.convert(file).document.export_to_markdown())
+
+
+_CONVERTERS: dict[str, Callable[[], Callable[[str], str]]] = {
+    "markitdown": _markitdown,
+    "docling": _docling,
+    "docling native": _docling_native,
+}
 
 if __name__ == "__main__":
     main()
