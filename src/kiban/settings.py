@@ -78,6 +78,15 @@ class Settings(BaseSettings):
         "",
         description="A cross-encoder that reads the best passages again: a folder or a hub id; empty: none",
     )
+    chunking: str = Field(
+        "250-350",
+        description="Target and most of a chunk in full-width characters, in a new house; afterwards: "
+        "kiban generations build",
+    )
+    tokenizer: str = Field(
+        "sudachi-core-A-1",
+        description="What makes lexical terms in a new house; afterwards: kiban generations build",
+    )
     rerank_ms: int = Field(
         200, ge=0, description="Milliseconds a reranker may take, turned into a number of passages at start"
     )

@@ -18,7 +18,7 @@ from kiban.domain.access import Principal
 from kiban.domain.document import Document, ParsedDocument, SourceFile
 from kiban.domain.question import Passage
 from kiban.errors import KibanError
-from kiban.ports import Embedder
+from kiban.ingest.absorb import Cutter
 from kiban.retrieve.search import find
 from kiban.settings import Settings
 from kiban.testing import HashEmbedder, WordTokenizer
@@ -41,8 +41,8 @@ class QuickFurniture(Furniture):
         self.tokenizer = WordTokenizer()  # type: ignore[assignment]
         self.quick = HashEmbedder()
 
-    def live_embedders(self) -> dict[int, Embedder]:
-        return {number: self.quick for number, *_ in self.library.generations()}
+    def cutters(self) -> tuple[Cutter, ...]:
+        return (Cutter(self.tokenizer, {number: self.quick for number, *_ in self.library.generations()}),)
 
 
 class Readings:
@@ -102,11 +102,12 @@ class Rehearsal:
     def finds(self, person: str, question: str) -> list[Passage]:
         """Search as a person whom the directory knows in the groups that the sources gave."""
         who = Principal(person, self.furniture.directory.groups_of(person))
-        furniture, ((generation, embedder),) = self.furniture, self.furniture.live_embedders().items()
+        furniture, (cutter,) = self.furniture, self.furniture.cutters()
+        ((generation, embedder),) = cutter.embedders.items()
         return find(
             question,
             who,
-            index=furniture.index,
+            index=furniture.index_of(generation),
             tokenizer=furniture.tokenizer,
             embedder=embedder,
             generation=generation,

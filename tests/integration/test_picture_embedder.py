@@ -34,7 +34,7 @@ from kiban.domain.learning import Weights
 from kiban.domain.release import Release
 from kiban.errors import BadWeights, PartRefused
 from kiban.ingest import absorb
-from kiban.ingest.absorb import Reading
+from kiban.ingest.absorb import Cutter, Reading
 from kiban.retrieve.search import PICTURES, find
 from kiban.settings import Settings
 from kiban.testing import HashEmbedder, MemorySource, WordTokenizer
@@ -151,7 +151,7 @@ def test_pictures_in_documents_are_found_by_those_who_may_read_them(
     generation = library.add_generation("hash", "0" * 64, texts.dimensions, words.name, "whole")
     with JailedParser(Limits(thumbnails=10)) as parser:
         reading = Reading(
-            library, PostgresQueue(postgres), parser, words, {generation: texts}, None, embedder
+            library, PostgresQueue(postgres), parser, (Cutter(words, {generation: texts}),), None, embedder
         )
         assert absorb.run(source, reading).failed == ()
 

@@ -10,7 +10,8 @@ import pytest
 from kiban.domain.document import Document, DocumentState, IngestReport
 from kiban.errors import BrokenFile, PartUnavailable
 from kiban.ingest import absorb
-from kiban.ingest.absorb import Reading
+from kiban.ingest.absorb import Cutter, Reading
+from kiban.ingest.chunking import Chunking
 from kiban.ingest.survey import CAREFUL, Guard, survey
 from kiban.ports import Vector
 from kiban.testing import HashEmbedder, MemoryLibrary, MemoryParser, MemoryQueue, MemorySource, WordTokenizer
@@ -33,7 +34,7 @@ class Office:
 
     @property
     def reading(self) -> Reading:
-        return Reading(self.library, self.queue, self.parser, WordTokenizer(), {1: self.embedder})
+        return Reading(self.library, self.queue, self.parser, (Cutter(WordTokenizer(), {1: self.embedder}),))
 
     def write(self, uri: str, text: str | BrokenFile, *readers: str) -> None:
         self.parser.says[uri] = text
@@ -202,13 +203,26 @@ def test_a_dead_part_fails_no_document(office: Office) -> None:
 
 
 def test_every_generation_gets_its_vectors(office: Office) -> None:
-    absorb.run(office.source, replace(office.reading, embedders={1: office.embedder, 4: HashEmbedder(8)}))
+    cutter = Cutter(WordTokenizer(), {1: office.embedder, 4: HashEmbedder(8)})
+    absorb.run(office.source, replace(office.reading, cutters=(cutter,)))
     for key, arrival in office.library.arrivals.items():
         by_generation = office.library.vectors[key]
         assert {generation: len(of) for generation, of in by_generation.items()} == dict.fromkeys(
             (1, 4), len(arrival.chunks)
         )
         assert len(by_generation[4][0]) == 8
+
+
+def test_while_two_cuts_live_each_document_is_read_once_and_stored_in_both(office: Office) -> None:
+    short = Cutter(WordTokenizer(), {2: HashEmbedder(8)}, Chunking(60, 90), cut=2)
+    office.library.cuts[2] = 2
+    report = absorb.run(office.source, replace(office.reading, cutters=(*office.reading.cutters, short)))
+    long = office.library.arrivals["memory", "b.md"].chunks
+    besides = office.library.besides["memory", "b.md", 2].chunks
+    assert len(besides) > len(long) and "".join(chunk.original for chunk in besides) == LONG
+    assert sorted(office.parser.parsed) == ["a.md", "b.md"]
+    assert office.library.puts == [("a.md", "b.md")]
+    assert (report.added, report.chunks) == (2, len(long) + 1)
 
 
 def test_progress_counts_documents(office: Office) -> None:

@@ -10,6 +10,10 @@ from collections.abc import Iterator
 from sudachipy import Dictionary, Morpheme, SplitMode
 from sudachipy import Tokenizer as Sudachi
 
+from kiban.errors import SettingsError
+
+_MODES = {"A": SplitMode.A, "B": SplitMode.B, "C": SplitMode.C}
+_NAMED = re.compile("sudachi-core-(?P<mode>[ABC])-1")
 _LONGEST = 12_000  # characters a call: Sudachi takes 49,149 bytes, and a character is at most 4
 _PARTICLES = ("助詞", "助動詞")
 _SYMBOLS = ("補助記号", "記号", "空白")
@@ -31,11 +35,20 @@ class SudachiTokenizer:
     Besides the units Sudachi cuts, a code counts as a whole and by its parts, and 第6条 counts as a whole.
     """
 
-    name = "sudachi-core-A-1"
-
-    def __init__(self) -> None:
+    def __init__(self, mode: str = "A") -> None:
+        """`mode` is Sudachi's: A for the shortest units, C for the longest."""
+        self.name = f"sudachi-core-{mode}-1"
+        self._mode = _MODES[mode]
         self._dictionary = Dictionary(dict="core")
         self._local = threading.local()  # a Sudachi tokenizer serves one thread at a time
+
+    @classmethod
+    def named(cls, name: str) -> SudachiTokenizer:
+        """Return the tokeniser of a name, such as "sudachi-core-A-1". Raises SettingsError."""
+        found = _NAMED.fullmatch(name)
+        if not found:
+            raise SettingsError(f"tokeniser {name}: there is sudachi-core-A-1, -B-1 and -C-1.")
+        return cls(found["mode"])
 
     def terms(self, text: str) -> list[str]:
         text = unicodedata.normalize("NFKC", text).casefold()
@@ -59,7 +72,7 @@ class SudachiTokenizer:
     @property
     def _sudachi(self) -> Sudachi:
         if not hasattr(self._local, "sudachi"):
-            self._local.sudachi = self._dictionary.tokenizer(mode=SplitMode.A)
+            self._local.sudachi = self._dictionary.tokenizer(mode=self._mode)
         sudachi: Sudachi = self._local.sudachi
         return sudachi
 

@@ -22,7 +22,7 @@ from kiban.bench.server import Server
 from kiban.domain.document import IngestReport
 from kiban.errors import PartUnavailable
 from kiban.ingest import absorb
-from kiban.ingest.absorb import Reading
+from kiban.ingest.absorb import Cutter, Reading
 from kiban.ingest.chunking import CHUNKING
 from kiban.wiring import House
 from kiban.wiring.furniture import BASE_MODEL, Furniture
@@ -105,8 +105,7 @@ def unchanged(furniture: Furniture, documents: Path, on: Server, rounds: int = 3
                     library,
                     PostgresQueue(postgres),
                     furniture.parser,
-                    furniture.tokenizer,
-                    {generation: embedder},
+                    (Cutter(furniture.tokenizer, {generation: embedder}),),
                 )
                 absorb.run(furniture.source(str(documents)), reading)
                 return time.perf_counter() - began

@@ -49,14 +49,22 @@ def list_generations(as_json: Json = False) -> None:
 @generations.command()
 def build(
     embedder: Annotated[str | None, typer.Option(help="A known name, a folder or a hub id.")] = None,
+    chunking: Annotated[
+        str | None,
+        typer.Option(help="Target and most of a chunk in full-width characters, such as 250-350."),
+    ] = None,
+    tokenizer: Annotated[str | None, typer.Option(help="Such as sudachi-core-A-1.")] = None,
     rate: Annotated[float | None, typer.Option(min=0.1, help="Chunks a second, at most.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Embed every chunk with another embedder, beside what answers. Begun again, it continues."""
+    """Cut and embed everything another way, beside what answers. Begun again, it continues.
+
+    What is not named stays as in force; without anything, the embedder is that of the settings.
+    """
     from flows.generation import build_generation as flow
 
     with progress(quiet=as_json):
-        number = flow(embedder, rate)
+        number = flow(embedder, rate, tokenizer=tokenizer, chunking=chunking)
     show({"generation": number}, as_json=as_json, title="Built")
 
 
@@ -119,7 +127,8 @@ def flip_back(reason: Why = "by hand", as_json: Json = False) -> None:
 
 @generations.command()
 def drop(number: Number, as_json: Json = False) -> None:
-    """Remove a generation's vectors; refused while a release that may answer uses it."""
+    """Remove a generation's vectors, and its chunks when no other has them; refused while a release that may
+    answer uses it."""
     from kiban.wiring import house
 
     house().generations.drop(number)

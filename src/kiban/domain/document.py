@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from kiban.domain.access import Audience
+from kiban.domain.generation import FIRST_CUT
 from kiban.domain.sensitive import Finding
 from kiban.domain.text import Span
 
@@ -128,6 +129,7 @@ class Chunk:
     normalised: str  # NFKC of original
     terms: tuple[str, ...] = ()  # lexical terms in order, repeats kept
     sensitive: tuple[Finding, ...] = ()  # in `original`
+    lead: str | None = None  # the white space before it in its section; None where it begins one
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +144,24 @@ class EmbeddedPicture:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A file that has been read and cut, ready to be stored."""
+    """A file that has been read and cut, ready to be stored. While two cuts live there is one for each."""
 
     file: SourceFile
     title: str
     chunks: tuple[Chunk, ...]
     pictures: tuple[EmbeddedPicture, ...] = ()
+    cut: int = FIRST_CUT
+
+
+@dataclass(frozen=True, slots=True)
+class CutDocument:
+    """What a stored document says, as one cut holds it."""
+
+    source: str
+    document_id: int
+    title: str
+    ids: tuple[int, ...]  # of the chunks, which are never given twice
+    chunks: tuple[Chunk, ...]  # in order, without their terms
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,10 @@ from kiban.domain.document import (
     Leased,
     SourceFile,
 )
+from kiban.domain.generation import FIRST_CUT
 from kiban.errors import DocumentError, EmptyFile, KibanError, PartUnavailable
 from kiban.ingest import chunking, pictures, sensitive
+from kiban.ingest.chunking import STANDARD, Chunking
 from kiban.ingest.survey import CAREFUL, Guard, survey
 from kiban.ports import (
     Detector,
@@ -47,14 +49,23 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Cutter:
+    """One way to cut text, and the embedders of the generations whose chunks are made so."""
+
+    tokenizer: Tokenizer
+    embedders: Mapping[int, Embedder]  # by generation
+    chunking: Chunking = STANDARD
+    cut: int = FIRST_CUT
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
-    """What a worker reads with."""
+    """What a worker reads with: every document once, and cut every way that is alive."""
 
     library: Library
     queue: Queue
     parser: Parser
-    tokenizer: Tokenizer
-    embedders: Mapping[int, Embedder]  # by generation
+    cutters: tuple[Cutter, ...]
     detector: Detector | None = None
     picture_embedder: PictureEmbedder | None = None
 
@@ -134,7 +145,7 @@ def _absorb(source: Source, lease: Lease, reading: Reading) -> IngestReport:
                 if file.sha256 == leased.sha256:
                     unchanged.append(file)
                 else:
-                    arrivals.append(_read(file, reading))
+                    arrivals += _read(file, reading)
             except DocumentError as error:
                 failures.append((file, str(error)))
             if file.sha256:
@@ -143,14 +154,14 @@ def _absorb(source: Source, lease: Lease, reading: Reading) -> IngestReport:
     if arrivals:
         if reading.picture_embedder is not None:
             arrivals = pictures.embed(arrivals, reading.picture_embedder)
-        vectors = _vectors(arrivals, reading.embedders)
+        vectors = _vectors(arrivals, reading.cutters)
         stored = reading.library.put(lease.source, arrivals, vectors, lease.id)
     for file in unchanged:
         reading.queue.keep(lease, file)
     for file, reason in failures:
         reading.queue.fail(lease, file, reason)
     return replace(
-        _report(lease.leased, arrivals, stored),
+        _report(lease.leased, [each for each in arrivals if each.cut == reading.cutters[0].cut], stored),
         unchanged=len(unchanged),
         failed=tuple((file.uri, reason) for file, reason in failures),
         seconds=time.monotonic() - began,
@@ -187,22 +198,29 @@ def _kept_alive(lease: Lease, queue: Queue, seconds: float) -> Iterator[None]:
         thread.join()
 
 
-def _read(file: SourceFile, reading: Reading) -> Arrival:
+def _read(file: SourceFile, reading: Reading) -> list[Arrival]:
     parsed = reading.parser.parse(file)
-    chunks = chunking.cut(parsed, reading.tokenizer)
-    if not chunks:
-        raise EmptyFile("no text")
-    if reading.detector is not None:
-        chunks = sensitive.mark(parsed, chunks, reading.detector)
-    shown = pictures.beside(parsed.pictures, chunks) if reading.picture_embedder is not None else ()
-    return Arrival(file, parsed.title, chunks, shown)
+    arrivals = []
+    for cutter in reading.cutters:
+        chunks = chunking.cut(parsed, cutter.tokenizer, cutter.chunking)
+        if not chunks:
+            raise EmptyFile("no text")
+        if reading.detector is not None:
+            chunks = sensitive.mark(parsed, chunks, reading.detector)
+        shown = pictures.beside(parsed.pictures, chunks) if reading.picture_embedder is not None else ()
+        arrivals.append(Arrival(file, parsed.title, chunks, shown, cutter.cut))
+    return arrivals
 
 
-def _vectors(
-    arrivals: Sequence[Arrival], embedders: Mapping[int, Embedder]
-) -> dict[int, Sequence[Sequence[float]]]:
+def _vectors(arrivals: Sequence[Arrival], cutters: Sequence[Cutter]) -> dict[int, Sequence[Sequence[float]]]:
     """Embed all chunks of a batch in one call a generation, so that the embedder can sort them by length."""
-    texts = [
-        chunking.embedding_text(arrival.title, chunk) for arrival in arrivals for chunk in arrival.chunks
-    ]
-    return {generation: embedder.passages(texts) for generation, embedder in embedders.items()}
+    vectors: dict[int, Sequence[Sequence[float]]] = {}
+    for cutter in cutters:
+        texts = [
+            chunking.embedding_text(arrival.title, chunk)
+            for arrival in arrivals
+            if arrival.cut == cutter.cut
+            for chunk in arrival.chunks
+        ]
+        vectors |= {generation: embedder.passages(texts) for generation, embedder in cutter.embedders.items()}
+    return vectors

@@ -1,7 +1,7 @@
 """Cut a parsed document into chunks: along its places, its lines and the ends of its sentences.
 
 Sizes are counted in full-width characters; a Latin letter counts 0.4, since that is about what it costs an
-embedder in tokens. TARGET is then about 150 tokens, MAX 220.
+embedder in tokens. The standard target of 250 is then about 150 tokens, its most of 350 about 220.
 
 Chunks do not overlap. A sentence is never cut, a chunk carries its title and headings into what is embedded
 and indexed, and a quotation then has exactly one chunk it comes from: overlap would store every fact twice,
@@ -13,16 +13,45 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 
 from kiban.domain.document import SECTION_BREAK, Chunk, ParsedDocument, Place
 from kiban.domain.text import Span, normal_form
+from kiban.errors import SettingsError
 from kiban.ports import Tokenizer
 
-CHUNKING = "lines-and-sentences-250-350-1"
-TARGET = 250.0
-MAX = 350.0
+LONGEST = 700  # about 420 tokens: an embedder that reads 512 sees the whole chunk and its headings
 _NARROW = 0.4
+_NAMED = re.compile(r"(?:lines-and-sentences-)?(?P<target>\d{1,4})-(?P<most>\d{1,4})(?:-1)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Chunking:
+    """How large chunks become, in full-width characters. Its name says all that decides where text is cut."""
+
+    target: int
+    most: int
+
+    @property
+    def name(self) -> str:
+        return f"lines-and-sentences-{self.target}-{self.most}-1"
+
+    @classmethod
+    def named(cls, name: str) -> Chunking:
+        """Return the chunking of a name, or of "250-350" for short. Raises SettingsError."""
+        found = _NAMED.fullmatch(name)
+        sizes = (int(found["target"]), int(found["most"])) if found else (0, 0)
+        if not 20 <= sizes[0] <= sizes[1] <= LONGEST:
+            raise SettingsError(
+                f"chunking {name}: give target and most, 20 ≤ target ≤ most ≤ {LONGEST}, such as 250-350."
+            )
+        return cls(*sizes)
+
+
+STANDARD = Chunking(250, 350)
+CHUNKING = STANDARD.name
+TARGET, MAX = float(STANDARD.target), float(STANDARD.most)
 
 _OPENING, _CLOSING = "「『（(【〔［[", "」』）)】〕］]"
 _MARK = re.compile(
@@ -36,7 +65,7 @@ _ABBREVIATION = re.compile(
 _SOFT_BREAK = re.compile(r"[、，,;；]|\s")
 
 
-def cut(document: ParsedDocument, tokenizer: Tokenizer) -> tuple[Chunk, ...]:
+def cut(document: ParsedDocument, tokenizer: Tokenizer, chunking: Chunking = STANDARD) -> tuple[Chunk, ...]:
     """Return the chunks of a document in reading order, none across two places.
 
     Lexical terms are those of the title, of where the chunk stands, and of its text: a reader asks for
@@ -48,13 +77,15 @@ def cut(document: ParsedDocument, tokenizer: Tokenizer) -> tuple[Chunk, ...]:
     offset = 0
     for section in document.sections:
         place_terms = tokenizer.terms(_where(section.place))
-        for span in cut_text(section.text):
+        end: int | None = None
+        for span in cut_text(section.text, chunking):
             original = span.of(section.text)
             normalised = normal_form(original).text
             terms = (*title_terms, *place_terms, *tokenizer.terms(normalised))
-            chunks.append(
-                Chunk(len(chunks), span.shifted(offset), section.place, original, normalised, terms)
-            )
+            lead = None if end is None else section.text[end : span.start]
+            place, at = section.place, span.shifted(offset)
+            chunks.append(Chunk(len(chunks), at, place, original, normalised, terms, lead=lead))
+            end = span.end
         offset += len(section.text) + len(SECTION_BREAK)
     assert all(chunk.span.of(text) == chunk.original for chunk in chunks)
     return tuple(chunks)
@@ -67,16 +98,16 @@ def embedding_text(title: str, chunk: Chunk) -> str:
     return f"{unicodedata.normalize('NFKC', context)}\n{chunk.normalised}"
 
 
-def cut_text(text: str) -> list[Span]:
-    """Return the spans of one section's chunks: whole units packed evenly, up to MAX each."""
-    units = list(_units(text))
+def cut_text(text: str, chunking: Chunking = STANDARD) -> list[Span]:
+    """Return the spans of one section's chunks: whole units packed evenly, up to `chunking.most` each."""
+    units = list(_units(text, chunking.most))
     sizes = [size(unit.of(text)) for unit in units]
-    pieces = max(1, round(sum(sizes) / TARGET))
+    pieces = max(1, round(sum(sizes) / chunking.target))
     goal = sum(sizes) / pieces
     spans: list[Span] = []
     start, filled = 0, 0.0
     for number, unit_size in enumerate(sizes):
-        if number > start and (filled >= goal or filled + unit_size > MAX):
+        if number > start and (filled >= goal or filled + unit_size > chunking.most):
             spans.append(Span(units[start].start, units[number - 1].end))
             start, filled = number, 0.0
         filled += unit_size
@@ -97,23 +128,23 @@ def sentences(text: str) -> list[Span]:
     return [span for start, end in pairwise(ends) if (span := _stripped(text, Span(start, end)))]
 
 
-def _units(text: str) -> Iterator[Span]:
-    """Yield what is kept whole: a line (a paragraph, a table row), or the sentences of one above MAX."""
+def _units(text: str, most: float) -> Iterator[Span]:
+    """Yield what is kept whole: a line (a paragraph, a table row), or the sentences of one above `most`."""
     for line in re.finditer(r"[^\n]+", text):
         span = _stripped(text, Span(*line.span()))
         if span is None:
             continue
-        if size(span.of(text)) <= MAX:
+        if size(span.of(text)) <= most:
             yield span
             continue
         for sentence in sentences(span.of(text)):
-            yield from _bearable(text, sentence.shifted(span.start))
+            yield from _bearable(text, sentence.shifted(span.start), most)
 
 
-def _bearable(text: str, sentence: Span) -> Iterator[Span]:
-    """Cut a sentence that alone exceeds MAX at its last comma or space that fits, else anywhere."""
-    while size(sentence.of(text)) > MAX:
-        cut_at = _soft_cut(text, sentence)
+def _bearable(text: str, sentence: Span, most: float) -> Iterator[Span]:
+    """Cut a sentence that alone exceeds `most` at its last comma or space that fits, else anywhere."""
+    while size(sentence.of(text)) > most:
+        cut_at = _soft_cut(text, sentence, most)
         if piece := _stripped(text, Span(sentence.start, cut_at)):
             yield piece
         sentence = Span(cut_at, sentence.end)
@@ -121,9 +152,9 @@ def _bearable(text: str, sentence: Span) -> Iterator[Span]:
         yield piece
 
 
-def _soft_cut(text: str, sentence: Span) -> int:
+def _soft_cut(text: str, sentence: Span, most: float) -> int:
     filled, fits = 0.0, sentence.start
-    while filled + size(text[fits]) <= MAX:
+    while filled + size(text[fits]) <= most:
         filled += size(text[fits])
         fits += 1
     soft = [

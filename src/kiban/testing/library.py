@@ -26,6 +26,7 @@ from kiban.domain.document import (
     SourceFile,
     Tombstone,
 )
+from kiban.domain.generation import FIRST_CUT
 from kiban.domain.question import EVERYTHING, Passage, Scope
 from kiban.domain.sensitive import Finding
 from kiban.domain.text import Span
@@ -54,10 +55,15 @@ def arrival(
 
 
 class MemoryLibrary:
-    """A Library in dicts. Like the real one it keeps the version of a file that failed, and its title."""
+    """A Library in dicts. Like the real one it keeps the version of a file that failed, and its title.
+
+    What comes in another cut than the first is only noted: nothing searches it.
+    """
 
     def __init__(self) -> None:
         self.arrivals: dict[tuple[str, str], Arrival] = {}  # (source, uri); none for what failed
+        self.besides: dict[tuple[str, str, int], Arrival] = {}  # (source, uri, cut)
+        self.cuts: dict[int, int] = {}  # by generation, where it is not the first
         self.vectors: dict[tuple[str, str], dict[int, list[Vector]]] = {}
         self.people: dict[str, dict[str, frozenset[str]]] = {}  # by source
         self.leases: dict[tuple[str, str], str] = {}  # (source, uri) to lease
@@ -76,8 +82,14 @@ class MemoryLibrary:
         vectors: Mapping[int, Sequence[Vector]],
         lease: str = "",
     ) -> frozenset[str]:
-        chunks = sum(len(arrival.chunks) for arrival in arrivals)
-        assert all(len(of_chunks) == chunks for of_chunks in vectors.values())
+        for arrival in arrivals:
+            if arrival.cut != FIRST_CUT:
+                self.besides[source, arrival.file.uri, arrival.cut] = arrival
+        for generation, of_chunks in vectors.items():
+            cut = self.cuts.get(generation, FIRST_CUT)
+            assert len(of_chunks) == sum(len(each.chunks) for each in arrivals if each.cut == cut)
+        vectors = {number: of for number, of in vectors.items() if number not in self.cuts}
+        arrivals = [arrival for arrival in arrivals if arrival.cut == FIRST_CUT]
         stored, start = [], 0
         for arrival in arrivals:
             key, end = (source, arrival.file.uri), start + len(arrival.chunks)

@@ -84,8 +84,8 @@ class Answers:
         found = find(
             question,
             who,
-            index=self._furniture.index,
-            tokenizer=self._furniture.tokenizer,
+            index=self._furniture.index_of(release.generation),
+            tokenizer=self._furniture.tokenizer_of(release.generation),
             embedder=self._furniture.embedder(embedder),
             generation=release.generation,
             limit=limit * LOOKED_AT,

@@ -194,8 +194,7 @@ class Documents:
             furniture.library,
             furniture.queue,
             furniture.parser,
-            furniture.tokenizer,
-            furniture.live_embedders(),
+            furniture.cutters(),
             furniture.detector,
             furniture.picture_embedder,
         )

@@ -20,6 +20,7 @@ from kiban.backends.parsers.worker_process import Limits
 from kiban.backends.postgres.connect import Postgres
 from kiban.backends.postgres.conversations import PostgresConversations
 from kiban.backends.postgres.feedback import PostgresFeedback
+from kiban.backends.postgres.generations import PostgresGenerations
 from kiban.backends.postgres.ledger import PostgresLedger
 from kiban.backends.postgres.library import PostgresLibrary
 from kiban.backends.postgres.queue import PostgresQueue
@@ -32,10 +33,13 @@ from kiban.backends.tokens import LOCAL_ISSUER, LocalIssuer, TokenVerifier
 from kiban.backends.vllm_adapters import VllmAdapters
 from kiban.backends.vllm_generator import VllmGenerator
 from kiban.backends.weights import shelf
+from kiban.domain.generation import Cut
 from kiban.domain.learning import Curriculum, Weights
 from kiban.domain.question import Synonyms
-from kiban.ingest.chunking import CHUNKING, MAX
-from kiban.ports import Embedder, PictureEmbedder, Progress, Source
+from kiban.ingest.absorb import Cutter
+from kiban.ingest.chunking import MAX, Chunking
+from kiban.ports import Embedder, PictureEmbedder, Progress, Source, Tokenizer
+from kiban.release import ledger
 from kiban.retrieve.rerank import Reranking
 from kiban.settings import Settings
 from kiban.stack import databases, environment, machine
@@ -56,6 +60,8 @@ class Furniture:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._tokenizers: dict[str, SudachiTokenizer] = {}
+        self._cuts: dict[int, Cut] = {}
         self.progress: Progress = lambda done, total, what: log.info("%s %d/%d", what, done, total)
         self._loaded: dict[str, SentenceTransformersEmbedder] = {}
         self._reranking: dict[str, Reranking | None] = {}
@@ -110,9 +116,14 @@ class Furniture:
     def queue(self) -> PostgresQueue:
         return PostgresQueue(self.postgres)
 
-    @cached_property
+    @property
     def index(self) -> PostgresSearch:
-        return PostgresSearch(self.postgres)
+        """Return the index as the release in force reads it. Raises NoSuchRelease."""
+        return self.index_of(ledger.in_force(self.ledger).generation)
+
+    def index_of(self, generation: int) -> PostgresSearch:
+        """Return the index as releases made with this generation read it. Raises NoSuchGeneration."""
+        return PostgresSearch(self.postgres, self.cut_of(generation).id)
 
     @cached_property
     def directory(self) -> PostgresDirectory:
@@ -154,7 +165,14 @@ class Furniture:
 
     @cached_property
     def tokenizer(self) -> SudachiTokenizer:
-        return SudachiTokenizer()
+        """Return the tokeniser of the settings."""
+        return self.tokenizer_named(self.settings.tokenizer)
+
+    def tokenizer_named(self, name: str) -> SudachiTokenizer:
+        """Raises SettingsError."""
+        if name not in self._tokenizers:
+            self._tokenizers[name] = SudachiTokenizer.named(name)
+        return self._tokenizers[name]
 
     @cached_property
     def detector(self) -> SensitiveDetector:
@@ -227,19 +245,38 @@ class Furniture:
             return None
         return Reranking(reranker, passages)
 
-    def generation(self, embedder: Weights) -> int:
-        """Return the index generation of an embedder, beginning an empty one if there is none."""
+    # --- Index generations ---
+
+    def generation(self, embedder: Weights, tokenizer: str | None = None, chunking: str | None = None) -> int:
+        """Return the index generation of an embedder and a cut (without one: that of the settings), beginning
+        an empty one if there is none. Raises SettingsError for a cut that this version cannot make."""
+        tokenizer = self.tokenizer_named(tokenizer or self.settings.tokenizer).name
+        chunking = Chunking.named(chunking or self.settings.chunking).name
         dimensions = self.embedder(embedder).dimensions
         return self.library.add_generation(
-            str(embedder.path), embedder.sha256, dimensions, self.tokenizer.name, CHUNKING
+            str(embedder.path), embedder.sha256, dimensions, tokenizer, chunking
         )
 
-    def live_embedders(self) -> dict[int, Embedder]:
-        """Return the embedder of every generation, for each is kept up to date until it is dropped."""
-        return {
-            generation: self.embedder(Weights(Path(path), sha256))
-            for generation, path, sha256 in self.library.generations()
-        }
+    def cut_of(self, generation: int) -> Cut:
+        """Return how a generation is cut. Raises NoSuchGeneration."""
+        if generation not in self._cuts:
+            self._cuts[generation] = PostgresGenerations(self.postgres).cut_of(generation)
+        return self._cuts[generation]
+
+    def tokenizer_of(self, generation: int) -> Tokenizer:
+        """Return what made the terms of a generation's chunks. Raises NoSuchGeneration, SettingsError."""
+        return self.tokenizer_named(self.cut_of(generation).tokenizer)
+
+    def cutters(self) -> tuple[Cutter, ...]:
+        """Return every cut with the embedder of each of its generations: all are kept up to date until they
+        are dropped. Raises SettingsError for a cut that this version cannot make."""
+        found: dict[int, tuple[Cut, dict[int, Embedder]]] = {}
+        for generation, path, sha256, cut in self.library.generations():
+            found.setdefault(cut.id, (cut, {}))[1][generation] = self.embedder(Weights(Path(path), sha256))
+        return tuple(
+            Cutter(self.tokenizer_named(cut.tokenizer), embedders, Chunking.named(cut.chunking), id)
+            for id, (cut, embedders) in sorted(found.items())
+        )
 
     def fetched(self, name: str) -> Weights:
         """Return a model by a known name, a folder or a hub id."""

@@ -6,21 +6,25 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 
+from kiban.backends.postgres.cuts import PostgresCuts
 from kiban.backends.postgres.generations import PostgresGenerations
 from kiban.backends.postgres.library import PostgresLibrary
 from kiban.domain.generation import IndexGeneration
 from kiban.domain.learning import Weights
 from kiban.domain.release import Release
 from kiban.errors import GenerationInUse, NoSuchGeneration, NotEarned, UnfitGeneration
-from kiban.ingest.chunking import CHUNKING, embedding_text
-from kiban.ports import Embedder, Progress
+from kiban.ingest import recut
+from kiban.ingest.chunking import Chunking, embedding_text
+from kiban.ports import Detector, Embedder, Progress, Tokenizer
 from kiban.release import ledger
 from kiban.wiring.furniture import Furniture
 from kiban.wiring.releases import Releases
 
 BATCH = 2048  # chunks embedded and stored together
+DOCUMENTS = 64  # cut and stored together
 
 
 class Generations:
@@ -33,6 +37,10 @@ class Generations:
     @cached_property
     def _known(self) -> PostgresGenerations:
         return PostgresGenerations(self._furniture.postgres)
+
+    @cached_property
+    def _cuts(self) -> PostgresCuts:
+        return PostgresCuts(self._furniture.postgres)
 
     def all(self) -> list[IndexGeneration]:
         return self._known.all()
@@ -47,23 +55,43 @@ class Generations:
                 return Weights(Path(known.embedder), known.embedder_sha256)
         raise NoSuchGeneration(f"{generation}.", mend="kiban generations list")
 
-    def build(self, embedder: str | None, rate: float | None, progress: Progress | None = None) -> int:
-        """Embed every chunk with another embedder, beside the generation that answers; return its number.
+    def build(
+        self,
+        embedder: str | None,
+        rate: float | None,
+        progress: Progress | None = None,
+        *,
+        tokenizer: str | None = None,
+        chunking: str | None = None,
+    ) -> int:
+        """Cut every document, if need be, and embed every chunk, beside the generation that answers; return
+        the new one's number.
 
-        May be stopped and begun again: it continues with the chunks that lack a vector. Whatever is ingested
-        meanwhile gets vectors of both. `rate` is chunks a second, at most. Raises UnfitGeneration when the
-        chunks that are stored were cut by another tokeniser or chunking than this version's.
+        The tokeniser and the chunking stay those in force where none is named; so does the embedder where one
+        of these is, and else it is that of the settings. May be stopped and begun again: it continues with
+        what lacks. Whatever is ingested meanwhile is stored for both. `rate` is chunks a second, at most.
+        Raises SettingsError for a tokeniser or chunking that there is not.
         """
-        self._require_same_cut()
-        furniture, weights = self._furniture, self.weights(None, embedder)
-        generation = furniture.generation(weights)
-        fill(
-            furniture.library,
-            generation,
-            furniture.embedder(weights),
+        furniture, release = self._furniture, self._releases.in_force()
+        now = furniture.cut_of(release.generation)
+        if embedder is None and (tokenizer or chunking):
+            weights = Weights(Path(release.embedder), release.embedder_sha256)
+        else:
+            weights = self.weights(None, embedder)
+        generation = furniture.generation(weights, tokenizer or now.tokenizer, chunking or now.chunking)
+        cut = furniture.cut_of(generation)
+        progress = progress or furniture.stage("generation")
+        self._cuts.clear()  # what a drop that was killed has left
+        cut_again(
+            self._cuts,
+            cut.id,
+            furniture.tokenizer_of(generation),
+            Chunking.named(cut.chunking),
+            furniture.detector,
             rate=rate,
-            progress=progress or furniture.stage("generation"),
+            progress=progress,
         )
+        fill(furniture.library, generation, furniture.embedder(weights), rate=rate, progress=progress)
         furniture.library.tend_index(furniture.settings.graph_zone_chunks)
         return generation
 
@@ -80,18 +108,24 @@ class Generations:
     def flip(self, generation: int, *, actor: str, reason: str, evidence: str) -> Release:
         """Let a generation answer from now on: one entry in the ledger, which nobody else may have moved.
 
-        `evidence` is where the comparison lies. Raises UnfitGeneration when it lacks chunks or was cut
-        otherwise, NotEarned for an embedder that we trained (a verdict promotes those), ConcurrentRelease.
+        `evidence` is where the comparison lies. Raises UnfitGeneration when it lacks documents or chunks,
+        SettingsError when this version cannot cut so, NotEarned for an embedder that we trained and that does
+        not answer yet (a verdict promotes those), ConcurrentRelease.
         """
         seen, release = self._releases.last_seen(), self.as_release(generation)
         known = self._known.one(generation)
-        if known.missing:
-            raise UnfitGeneration(
-                f"{known.missing} of {known.chunks} chunks are missing in generation {generation}.",
-                mend=f"kiban generations build --embedder {known.embedder}",
+        if not known.whole:
+            lacking = (
+                f"{known.missing} of {known.chunks} chunks" if known.missing else f"{known.uncut} documents"
             )
-        self._require_own_cut(known)
-        if known.embedder_sha256 in self._furniture.candidates.embedders():
+            raise UnfitGeneration(
+                f"{lacking} are missing in generation {generation}.",
+                mend=f"kiban generations build --embedder {known.embedder} --tokenizer {known.tokenizer} "
+                f"--chunking {known.chunking}",
+            )
+        self._furniture.tokenizer_of(generation), Chunking.named(known.chunking)
+        trained_here = known.embedder_sha256 in self._furniture.candidates.embedders()
+        if trained_here and known.embedder_sha256 != self._releases.in_force().embedder_sha256:
             raise NotEarned("This embedder was trained here.", mend="kiban judge, then kiban promote")
         ledger.flip(self._furniture.ledger, release, actor=actor, reason=reason, evidence=evidence, seen=seen)
         return release
@@ -102,27 +136,46 @@ class Generations:
         return self._releases.in_force()
 
     def drop(self, generation: int) -> None:
-        """Remove a generation's vectors. Raises GenerationInUse while a release that may answer uses it."""
+        """Remove a generation's vectors, and the chunks of its cut when no other generation has it. Killed
+        and begun again, it continues. Raises GenerationInUse while a release that may answer uses it."""
+        self._cuts.clear()
         self._known.one(generation)
         using = [r.id for r in ledger.returnable(self._furniture.ledger) if r.generation == generation]
         if using:
             raise GenerationInUse(f"{generation}: by {', '.join(using)}.", mend="kiban history")
         self._furniture.library.drop_generation(generation)
+        self._cuts.clear()
+        self._furniture.library.tend_tallies()
 
-    def _require_same_cut(self) -> None:
-        for known in self.all():
-            if known.vectors:
-                self._require_own_cut(known)
 
-    def _require_own_cut(self, known: IndexGeneration) -> None:
-        ours = (self._furniture.tokenizer.name, CHUNKING)
-        if (known.tokenizer, known.chunking) != ours:
-            raise UnfitGeneration(
-                f"Generation {known.id} was cut by {known.tokenizer} and {known.chunking}; this version cuts "
-                f"by {ours[0]} and {ours[1]}.",
-                mend="ingest into a database of its own, compare, then point postgres_dsn at it "
-                "(infra/decisions/0034-generations.md)",
-            )
+def cut_again(
+    cuts: PostgresCuts,
+    cut: int,
+    tokenizer: Tokenizer,
+    chunking: Chunking,
+    detector: Detector | None = None,
+    *,
+    rate: float | None = None,
+    progress: Progress = lambda done, total, what: None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Give every document that has no chunk of `cut` its chunks, at most `rate` chunks a second."""
+    after, done = 0, 0
+    while lacking := cuts.lacking(cut, after, DOCUMENTS if rate is None else 1):
+        began, stored = time.monotonic(), 0
+        after = lacking[-1].document_id
+        for source, documents in groupby(
+            sorted(lacking, key=lambda each: each.source), lambda each: each.source
+        ):
+            again = [
+                (each, recut.again(each.title, each.chunks, tokenizer, chunking, detector))
+                for each in documents
+            ]
+            stored += cuts.put(cut, source, again)
+        done += len(lacking)
+        progress(done, done, "documents")
+        if rate is not None:
+            sleep(max(0.0, stored / rate - (time.monotonic() - began)))
 
 
 def fill(
@@ -137,7 +190,7 @@ def fill(
 ) -> None:
     """Give every chunk that lacks one a vector of `generation`, at most `rate` chunks a second."""
     batch = BATCH if rate is None else max(1, min(BATCH, round(rate)))
-    total, done = library.counts().chunks, 0
+    total, done = library.counts().chunks, 0  # at most: those of every cut
     while True:
         began = clock()
         waiting = library.chunks_without(generation, limit=batch)

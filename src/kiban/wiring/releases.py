@@ -45,17 +45,17 @@ class Releases:
             ground = ledger.ground(self._furniture.ledger)
         except NoSuchRelease:
             return self._founding
-        return replace(
-            self._founding,
-            embedder=ground.embedder,
-            embedder_sha256=ground.embedder_sha256,
-            generation=ground.generation,
+        return self._without_weights(
+            Weights(Path(ground.embedder), ground.embedder_sha256), ground.generation
         )
 
     @cached_property
     def _founding(self) -> Release:
         """Return the release that the settings ask for in an empty house."""
         embedder = self._furniture.base_embedder
+        return self._without_weights(embedder, self._furniture.generation(embedder))
+
+    def _without_weights(self, embedder: Weights, generation: int) -> Release:
         return Release(
             llm=f"{self._furniture.settings.llm}@{self._furniture.llm.sha256[:12]}",
             adapter=None,
@@ -63,7 +63,7 @@ class Releases:
             adapter_sha256=None,
             embedder=str(embedder.path),
             embedder_sha256=embedder.sha256,
-            generation=self._furniture.generation(embedder),
+            generation=generation,
             prompt_version=PROMPT_VERSION,
             curriculum_sha256=None,
         )

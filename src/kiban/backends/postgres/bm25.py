@@ -13,6 +13,8 @@ from typing import Any
 
 from kiban.backends.postgres import rows, scoping
 from kiban.backends.postgres.connect import Connection
+from kiban.backends.postgres.copying import in_vocabulary
+from kiban.domain.generation import FIRST_CUT
 from kiban.domain.question import EVERYTHING, Scope
 
 UNIT = 1 << 24  # of a score
@@ -63,10 +65,10 @@ class Weighed:
 
 
 def best(
-    tx: Connection, terms: Sequence[str], limit: int, scope: Scope = EVERYTHING
+    tx: Connection, terms: Sequence[str], limit: int, scope: Scope = EVERYTHING, cut: int = FIRST_CUT
 ) -> list[tuple[Any, ...]]:
-    """Return rows of PASSAGES, best first."""
-    counted = tx.execute(STATISTICS, {"terms": sorted(set(terms))}).fetchall()
+    """Return rows of PASSAGES, best first, in a transaction that reads `cut`."""
+    counted = tx.execute(STATISTICS, {"terms": sorted(set(in_vocabulary(cut, terms)))}).fetchall()
     if not counted:
         return []
     chunks, length = counted[0][:2]

@@ -11,6 +11,7 @@ from pgvector.psycopg import register_vector
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from kiban.backends.postgres.replica import Replica, changes_of
+from kiban.domain.generation import FIRST_CUT
 from kiban.errors import PartUnavailable
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -20,7 +21,7 @@ PATIENCE = 10.0  # seconds to wait for a connection
 # read for. A generic plan would be made for everybody's zones at once, hence custom plans. Only indexes lead
 # to rows, and so to those of visible zones alone: what others hold costs no time that could tell of it.
 READ_FOR = """
-select set_config('kiban.groups', %(groups)s::text[]::text, true),
+select set_config('kiban.groups', %(groups)s::text[]::text, true), set_config('kiban.cut', %(cut)s, true),
        set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
        set_config('jit', 'off', true), set_config('work_mem', '64MB', true)
 """
@@ -55,14 +56,16 @@ class Postgres:
             yield connection
 
     @contextmanager
-    def reading(self, groups: Iterable[str], *, pipelined: bool = False) -> Iterator[Connection]:
+    def reading(
+        self, groups: Iterable[str], cut: int = FIRST_CUT, *, pipelined: bool = False
+    ) -> Iterator[Connection]:
         """Give a read-only transaction as kiban_reader that sees what any of these groups may read, all of it
-        as of one moment.
+        as of one moment, and of chunks those of one cut.
 
         Pipelined, its begin, settings and first query travel together, and so do what is sent before anything
         is fetched; until it is, a cursor knows neither its columns nor how many rows there are.
         """
-        asked = {"groups": sorted(groups)}
+        asked = {"groups": sorted(groups), "cut": str(cut)}
         with _naming_the_part(self._where), ExitStack() as stack:
             connection = None
             if self._replica is not None:

@@ -12,6 +12,7 @@ from pgvector import HalfVector
 
 from kiban.backends.postgres.connect import Connection
 from kiban.domain.document import Chunk
+from kiban.domain.generation import FIRST_CUT
 from kiban.ports import Vector
 
 CHUNK = {
@@ -29,6 +30,8 @@ CHUNK = {
     "original": "text",
     "normalised": "text",
     "length": "int4",
+    "cut_id": "int4",
+    "lead": "text",
 }
 POSTING = {"term": "text", "chunk_id": "int8", "zone_id": "int4", "frequency": "int4", "length": "int4"}
 EMBEDDING = {"generation_id": "int4", "chunk_id": "int8", "zone_id": "int4", "vector": "halfvec"}
@@ -46,6 +49,7 @@ class Shelved:
     document_id: int
     zone: int
     chunk: Chunk
+    cut: int = FIRST_CUT
 
 
 def storable(text: str) -> str:
@@ -111,13 +115,23 @@ def _chunk_row(item: Shelved) -> tuple[object, ...]:
         storable(chunk.original),
         storable(chunk.normalised),
         len(chunk.terms),
+        item.cut,
+        chunk.lead,
     )
 
 
 def _posting_rows(item: Shelved) -> Iterator[tuple[str, int, int, int, int]]:
     length = len(item.chunk.terms)
-    for term, frequency in Counter(map(storable, item.chunk.terms)).items():
+    for term, frequency in Counter(in_vocabulary(item.cut, item.chunk.terms)).items():
         yield term, item.id, item.zone, frequency, length
+
+
+def in_vocabulary(cut: int, terms: Iterable[str]) -> list[str]:
+    """Return terms as a cut's postings hold them: behind its number and U+001F, at which tokenisers cut.
+
+    The first cut's have nothing before them, so that what was stored before there were others stays."""
+    before = "" if cut == FIRST_CUT else f"{cut}\x1f"
+    return [before + storable(term) for term in terms]
 
 
 def copy(tx: Connection, table: str, columns: Mapping[str, str], records: Iterable[Sequence[object]]) -> None:

@@ -13,6 +13,7 @@ from kiban.backends.postgres.copying import Shelved, storable
 from kiban.backends.postgres.graphs import Graph
 from kiban.domain.access import Audience
 from kiban.domain.document import Arrival, Chunk, Document, Listed, Place, SourceFile
+from kiban.domain.generation import FIRST_CUT, Cut
 from kiban.domain.text import Span
 from kiban.ports import Vector
 
@@ -48,7 +49,7 @@ WITHOUT = """
 select chunk.id, title, ordinal, span_start, span_end, page, sheet, slide, heading, anchor, original,
        normalised
 from kiban.chunk join kiban.document on document.id = document_id
-where not exists (
+where cut_id = (select cut_id from kiban.generation where id = %(generation)s) and not exists (
     select from kiban.embedding where generation_id = %(generation)s and chunk_id = chunk.id
 )
 order by chunk.id limit %(limit)s
@@ -89,17 +90,20 @@ class PostgresLibrary:
     ) -> frozenset[str]:
         with self._storing(source) as tx:
             zones = _still_leased(tx, source, lease) if lease else _zones(tx, arrivals)
-            stored = [each for each in arrivals if each.file.uri in zones]
-            shelved = _shelve(tx, source, stored, zones)
-            taken = [each.file.uri in zones for each in arrivals for _ in each.chunks]
+            documents = _record_all(tx, source, arrivals, zones)
+            cuts = _cuts(tx, vectors)
+            alive = {FIRST_CUT, *cuts.values()}
+            stored = [each for each in arrivals if each.file.uri in zones and each.cut in alive]
+            shelved = _shelve(tx, stored, documents)
             copying.chunks(tx, shelved)
             copying.sensitive(tx, shelved)
             copying.postings(tx, shelved)
-            for generation, of_chunks in vectors.items():
-                keys = [(item.id, item.zone) for item in shelved]
-                copying.embeddings(tx, generation, keys, compress(of_chunks, taken))
+            for generation, cut in cuts.items():
+                keys = [(item.id, item.zone) for item in shelved if item.cut == cut]
+                taken = [each.file.uri in zones for each in arrivals if each.cut == cut for _ in each.chunks]
+                copying.embeddings(tx, generation, keys, compress(vectors[generation], taken))
             pictures.store(tx, stored, shelved)
-            return frozenset(each.file.uri for each in stored)
+            return frozenset(documents)
 
     def fail(self, source: str, file: SourceFile, reason: str) -> None:
         with self._storing(source) as tx:
@@ -154,11 +158,14 @@ class PostgresLibrary:
             assert found is not None
             return int(found[0])
 
-    def generations(self) -> list[tuple[int, str, str]]:
-        """Return (id, embedder's path, its sha256) of every generation."""
+    def generations(self) -> list[tuple[int, str, str, Cut]]:
+        """Return (id, embedder's path, its sha256, cut) of every generation."""
         with self._postgres.writing() as tx:
-            found = tx.execute("select id, embedder, embedder_sha256 from kiban.generation order by id")
-            return [(int(id), str(path), str(sha256)) for id, path, sha256 in found]
+            found = tx.execute(
+                "select id, embedder, embedder_sha256, cut_id, tokenizer, chunking"
+                " from kiban.generation order by id"
+            )
+            return [(int(id), str(path), str(sha256), Cut(*cut)) for id, path, sha256, *cut in found]
 
     def chunks_without(self, generation: int, limit: int = 2048) -> dict[int, tuple[str, Chunk]]:
         """Return chunks that have no vector in `generation` yet: by id, the document's title and the chunk
@@ -262,32 +269,45 @@ def _still_leased(tx: Connection, source: str, lease: str) -> dict[str, int]:
     return {uri: int(zone) for uri, zone in found}
 
 
-def _recorded(
+def _record_all(
     tx: Connection, source: str, arrivals: Sequence[Arrival], zones: Mapping[str, int]
-) -> list[tuple[int, int]]:
-    """Record the documents, all in one trip to the server; return each one's id and zone."""
-    of = [zones[arrival.file.uri] for arrival in arrivals]
+) -> dict[str, tuple[int, int]]:
+    """Record the documents that have a zone, and clear what their older versions said in any cut; return
+    (id, zone) by uri."""
+    once = {each.file.uri: each for each in arrivals if each.file.uri in zones}
     records = [
-        _record(source, arrival.file, zone, state="ready", title=arrival.title)
-        for arrival, zone in zip(arrivals, of, strict=True)
+        _record(source, each.file, zones[uri], state="ready", title=each.title) for uri, each in once.items()
     ]
     if not records:
-        return []
-    with tx.cursor() as cursor:
+        return {}
+    with tx.cursor() as cursor:  # all in one trip to the server
         cursor.executemany(RECORD, records, returning=True)
-        return [(int(id), zone) for found, zone in zip(cursor.results(), of, strict=True) for (id,) in found]
+        ids = [int(id) for found in cursor.results() for (id,) in found]
+    documents = {uri: (id, zones[uri]) for uri, id in zip(once, ids, strict=True)}
+    clear(tx, [id for id, _ in documents.values()])
+    return documents
+
+
+def _cuts(tx: Connection, generations: Iterable[int]) -> dict[int, int]:
+    """Return the cut of each generation that is still there; asked once chunks are locked, so that none goes
+    before they are stored."""
+    asked = "select id, cut_id from kiban.generation where id = any(%s) order by id"
+    return dict(tx.execute(asked, [list(generations)]).fetchall())
 
 
 def _shelve(
-    tx: Connection, source: str, arrivals: Sequence[Arrival], zones: Mapping[str, int]
+    tx: Connection, arrivals: Sequence[Arrival], documents: Mapping[str, tuple[int, int]]
 ) -> list[Shelved]:
-    """Record the documents, clear what their older versions said, and give each chunk its keys."""
-    documents = _recorded(tx, source, arrivals, zones)
-    clear(tx, [id for id, _ in documents])
-    count = sum(len(arrival.chunks) for arrival in arrivals)
-    ids = tx.execute("select nextval('kiban.chunk_id_seq') from generate_series(1, %s)", [count])
+    """Give each chunk its keys."""
+    ids = new_ids(tx, sum(len(arrival.chunks) for arrival in arrivals))
     return [
-        Shelved(next(ids)[0], document_id, zone, chunk)
-        for arrival, (document_id, zone) in zip(arrivals, documents, strict=True)
+        Shelved(next(ids), *documents[arrival.file.uri], chunk, arrival.cut)
+        for arrival in arrivals
         for chunk in arrival.chunks
     ]
+
+
+def new_ids(tx: Connection, count: int) -> Iterator[int]:
+    """Return keys for so many chunks."""
+    found = tx.execute("select nextval('kiban.chunk_id_seq') from generate_series(1, %s)", [count])
+    return (id for (id,) in found)

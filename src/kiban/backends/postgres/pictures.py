@@ -23,17 +23,35 @@ COLUMNS = {
     "thumbnail": "bytea",
     "embedder_sha256": "text",
     "vector": "halfvec",
+    "at": "int4",
 }
 
-# The vectors of another embedder may have another length; they are not even compared.
+# The vectors of another embedder may have another length; they are not even compared. Nor are those beside
+# chunks of another cut, which are not seen.
 NEAREST = f"""
 with mine as materialized (
     select chunk_id, vector from kiban.picture
     where embedder_sha256 = %(embedder)s and zone_id = any(array(select id from kiban.zone)) and {{in_scope}}
+        and exists (select from kiban.chunk where chunk.id = chunk_id)
 ), hit as materialized (
     select chunk_id, max(1 - (vector <=> %(vector)s)) as score from mine
     group by chunk_id order by score desc, chunk_id limit %(limit)s
 ) {rows.PASSAGES} order by hit.score desc, chunk.id
+"""
+
+# Each picture of the document beside the chunk of another cut that is nearest to where it stands.
+AGAIN = """
+insert into kiban.picture (chunk_id, zone_id, ordinal, caption, thumbnail, embedder_sha256, vector, at)
+select nearest.id, nearest.zone_id, picture.ordinal, caption, thumbnail, embedder_sha256, vector, stands.at
+from kiban.picture
+join kiban.chunk as beside on beside.id = chunk_id,
+lateral (select coalesce(picture.at, beside.span_start) as at) as stands,
+lateral (
+    select id, zone_id from kiban.chunk
+    where document_id = beside.document_id and cut_id = %(cut)s
+    order by greatest(span_start - stands.at, stands.at + 1 - span_end, 0), chunk.ordinal limit 1
+) as nearest
+where chunk_id = any(%(ids)s)
 """
 
 
@@ -41,6 +59,11 @@ def store(tx: Connection, arrivals: Sequence[Arrival], shelved: Sequence[Shelved
     """Store the pictures of arrivals, whose chunks have been stored in the same order."""
     if records := list(_records(arrivals, iter(shelved))):
         copying.copy(tx, "picture", COLUMNS, records)
+
+
+def put_again(tx: Connection, ids: Sequence[int], cut: int) -> None:
+    """Put what stands beside these chunks beside those of another cut too."""
+    tx.execute(AGAIN, {"ids": list(ids), "cut": cut})
 
 
 def nearest(tx: Connection, vector: Vector, embedder_sha256: str, limit: int, scope: Scope) -> list[Passage]:
@@ -69,4 +92,5 @@ def _records(arrivals: Sequence[Arrival], shelved: Iterator[Shelved]) -> Iterato
                 png(embedded.picture),
                 embedded.embedder_sha256,
                 half(embedded.vector),
+                embedded.picture.at,
             )

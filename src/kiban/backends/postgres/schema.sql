@@ -85,13 +85,21 @@ create table if not exists kiban.chunk (
     original text not null,
     normalised text not null,
     length integer not null,  -- terms, for BM25
-    unique (document_id, ordinal),
     unique (id, zone_id),
     foreign key (document_id, zone_id) references kiban.document (id, zone_id)
         on update cascade on delete cascade
 );
-alter table kiban.chunk add column if not exists anchor text not null default '';
+-- A document has chunks in every cut that lives (chunking + tokeniser, see generation below). A reader sees
+-- those of the cut it reads for. What was stored before chunks kept their lead is taken to begin a line.
+alter table kiban.chunk
+    add column if not exists anchor text not null default '',
+    add column if not exists cut_id integer not null default 1,
+    add column if not exists lead text default E'\n';
+alter table kiban.chunk alter column lead drop default;
+create unique index if not exists chunk_of_document on kiban.chunk (document_id, cut_id, ordinal);
+alter table kiban.chunk drop constraint if exists chunk_document_id_ordinal_key;
 create index if not exists chunk_zone on kiban.chunk (zone_id) include (length);
+create index if not exists chunk_besides on kiban.chunk (cut_id, document_id) where cut_id <> 1;
 
 -- Secrets and personal data in a chunk, found once, when it was stored.
 create table if not exists kiban.sensitive (
@@ -119,10 +127,12 @@ create table if not exists kiban.picture (
     foreign key (chunk_id, zone_id) references kiban.chunk (id, zone_id)
         on update cascade on delete cascade
 );
+alter table kiban.picture add column if not exists at integer;  -- in its document; null: beside its chunk
 create index if not exists picture_zone on kiban.picture (zone_id, embedder_sha256);
 alter table kiban.picture alter column vector set storage plain;
 
--- The key is all that the lexical lane reads: term by term, and only of the zones it may see.
+-- The key is all that the lexical lane reads: term by term, and only of the zones it may see. Terms of another
+-- cut than the first begin with its number (copying.py): two tokenisers' words are two vocabularies.
 create table if not exists kiban.posting (
     term text not null,
     chunk_id bigint not null,
@@ -185,7 +195,9 @@ create table if not exists kiban.zone_tally (
     chunks bigint not null,
     length bigint not null  -- terms, repeats counted
 );
-create index if not exists zone_tally_zone on kiban.zone_tally (zone_id) include (chunks, length);
+alter table kiban.zone_tally add column if not exists cut_id integer not null default 1;
+create index if not exists zone_tally_cut on kiban.zone_tally (zone_id, cut_id) include (chunks, length);
+drop index if exists kiban.zone_tally_zone;
 
 create table if not exists kiban.term_tally (
     term text not null,
@@ -197,12 +209,12 @@ create index if not exists term_tally_term on kiban.term_tally (term, zone_id) i
 create or replace function kiban.tally_chunks() returns trigger language plpgsql as $$
 begin
     if tg_op <> 'DELETE' then
-        insert into kiban.zone_tally (zone_id, chunks, length)
-        select zone_id, count(*), sum(length) from arrived group by zone_id;
+        insert into kiban.zone_tally (zone_id, cut_id, chunks, length)
+        select zone_id, cut_id, count(*), sum(length) from arrived group by zone_id, cut_id;
     end if;
     if tg_op <> 'INSERT' then
-        insert into kiban.zone_tally (zone_id, chunks, length)
-        select zone_id, -count(*), -sum(length) from gone group by zone_id;
+        insert into kiban.zone_tally (zone_id, cut_id, chunks, length)
+        select zone_id, cut_id, -count(*), -sum(length) from gone group by zone_id, cut_id;
     end if;
     return null;
 end $$;
@@ -236,8 +248,8 @@ begin
         execute format('create trigger %s_gone after delete on kiban.%I referencing old table as gone '
             'for each statement execute function kiban.%I()', counting, counted, counting);
         if counted = 'chunk' then
-            insert into kiban.zone_tally
-            select zone_id, count(*), sum(length) from kiban.chunk group by zone_id;
+            insert into kiban.zone_tally (zone_id, cut_id, chunks, length)
+            select zone_id, cut_id, count(*), sum(length) from kiban.chunk group by zone_id, cut_id;
         else
             insert into kiban.term_tally
             select term, zone_id, count(*) from kiban.posting group by term, zone_id;
@@ -262,6 +274,7 @@ create or replace trigger membership_change after insert or update or delete on 
     for each statement execute function kiban.tally_change();
 
 -- One embedder + chunking + tokeniser is one generation of the index. A new one is built beside the old.
+-- Generations of the same chunking and tokeniser share a cut. Its number is never given twice.
 create table if not exists kiban.generation (
     id integer generated always as identity primary key,
     embedder text not null,
@@ -272,6 +285,8 @@ create table if not exists kiban.generation (
     created timestamptz not null default now(),
     unique (embedder_sha256, tokenizer, chunking)
 );
+alter table kiban.generation add column if not exists cut_id integer not null default 1;
+create sequence if not exists kiban.cut_id_seq start 2;
 
 create table if not exists kiban.embedding (
     generation_id integer not null references kiban.generation,
@@ -474,7 +489,13 @@ create or replace function kiban.reading_groups() returns text[] language sql st
     select nullif(current_setting('kiban.groups', true), '')::text[]
 $$;
 
--- The reader sees the zones it may read, and of every other table the rows of the zones it sees.
+-- Which cut this transaction reads: unset, the first.
+create or replace function kiban.reading_cut() returns integer language sql stable parallel safe as $$
+    select coalesce(nullif(current_setting('kiban.cut', true), '')::integer, 1)
+$$;
+
+-- The reader sees the zones it may read, and of every other table the rows of the zones it sees; of chunks
+-- and what counts them, those of one cut, so that no answer mixes two.
 do $$
 declare
     name text;
@@ -496,6 +517,8 @@ begin
                 when 'feedback' then 'document_id in (select id from kiban.document)'
                 when 'decision' then 'feedback_id in (select id from kiban.feedback)'
                 else 'zone_id = any (array(select id from kiban.zone))'
+                    || case when name in ('chunk', 'zone_tally')
+                        then ' and cut_id = (select kiban.reading_cut())' else '' end
             end);
     end loop;
 end $$;
@@ -528,6 +551,7 @@ create or replace function kiban.add_generation(
 ) returns integer language plpgsql security definer set search_path from current as $$
 declare
     generation integer;
+    cut integer;
     partition text;
 begin
     lock table kiban.generation in share row exclusive mode;  -- two who ask at once get one generation
@@ -537,8 +561,13 @@ begin
         return generation;
     end if;
     lock table kiban.chunk in share row exclusive mode;  -- in the order of those who store, or we deadlock
-    insert into kiban.generation (embedder, embedder_sha256, dimensions, tokenizer, chunking)
-    values ($1, $2, $3, $4, $5) returning id into generation;
+    select min(cut_id) from kiban.generation as known into cut
+    where (known.tokenizer, known.chunking) = ($4, $5);
+    if cut is null then
+        cut := case when exists (select from kiban.generation) then nextval('kiban.cut_id_seq') else 1 end;
+    end if;
+    insert into kiban.generation (embedder, embedder_sha256, dimensions, tokenizer, chunking, cut_id)
+    values ($1, $2, $3, $4, $5, cut) returning id into generation;
     partition := format('embedding_%s', generation);
     execute format(
         'create table kiban.%I partition of kiban.embedding (check (vector_dims(vector) = %s)) '
@@ -566,9 +595,10 @@ create or replace function kiban.settle_tallies() returns void
 language sql security definer set search_path from current as $$
     with taken as (delete from kiban.change_tally returning changes)
     insert into kiban.change_tally select sum(changes) from taken having count(*) > 0;
-    with taken as (delete from kiban.zone_tally returning zone_id, chunks, length)
-    insert into kiban.zone_tally select zone_id, sum(chunks), sum(length) from taken
-    group by zone_id having sum(chunks) <> 0;
+    with taken as (delete from kiban.zone_tally returning zone_id, cut_id, chunks, length)
+    insert into kiban.zone_tally (zone_id, cut_id, chunks, length)
+    select zone_id, cut_id, sum(chunks), sum(length) from taken
+    group by zone_id, cut_id having sum(chunks) <> 0;
     with taken as (delete from kiban.term_tally returning term, zone_id, chunks)
     insert into kiban.term_tally select term, zone_id, sum(chunks) from taken
     group by term, zone_id having sum(chunks) <> 0;
@@ -585,6 +615,8 @@ begin
     ) then
         raise exception 'one of the last releases was made with generation %', $1;
     end if;
+    lock table kiban.generation in share row exclusive mode;
+    lock table kiban.chunk in share row exclusive mode;  -- whoever stores has done so, or will find it gone
     execute format('drop table if exists kiban.embedding_%s', $1);
     delete from kiban.generation where id = $1;
 end $$;

@@ -7,12 +7,14 @@ alone, so what a principal receives depends on nothing else.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from kiban.backends.postgres import bm25, pictures, rows, scoping
-from kiban.backends.postgres.connect import Postgres
+from kiban.backends.postgres.connect import Connection, Postgres
 from kiban.backends.postgres.copying import half
 from kiban.domain.access import EVERYONE, Principal
 from kiban.domain.document import Document
+from kiban.domain.generation import FIRST_CUT
 from kiban.domain.question import EVERYTHING, Passage, Scope
 from kiban.domain.sensitive import Finding, Kind
 from kiban.domain.text import Span
@@ -57,38 +59,42 @@ where chunk_id = any(%s) order by chunk_id, span_start
 
 
 class PostgresSearch:
-    """Reads as kiban_reader. Every call raises PartUnavailable when Postgres does not answer."""
+    """Reads one cut, as kiban_reader. Every call raises PartUnavailable when Postgres does not answer.
 
-    def __init__(self, postgres: Postgres) -> None:
+    Of a generation of another cut it finds nothing.
+    """
+
+    def __init__(self, postgres: Postgres, cut: int = FIRST_CUT) -> None:
         self._postgres = postgres
+        self._cut = cut
 
     def visible_chunks(self, who: Principal, scope: Scope = EVERYTHING) -> int:
         counted = "select coalesce(sum(chunks), 0) from kiban.zone_tally"
         if scope != EVERYTHING:
             counted = f"select count(*) from ({scoping.CHUNKS}) as chunk"
-        with self._postgres.reading(_groups(who), pipelined=True) as tx:
+        with self._reading(who, pipelined=True) as tx:
             found = tx.execute(counted.encode(), scoping.parameters(scope)).fetchone()
             assert found is not None
             return int(found[0])
 
     def documents(self, who: Principal) -> list[Document]:
-        with self._postgres.reading(_groups(who)) as tx:
+        with self._reading(who) as tx:
             return [rows.document(*row) for row in tx.execute(rows.DOCUMENTS + "order by source, uri")]
 
     def browse(self, who: Principal) -> list[Passage]:
-        with self._postgres.reading(_groups(who)) as tx:
+        with self._reading(who) as tx:
             found = tx.execute(f"{BROWSE} order by document.id, chunk.ordinal")
             return [rows.passage(*row) for row in found]
 
     def read(self, who: Principal, document_id: int) -> list[Passage]:
         """Return one document's chunks in order; none if it is absent or not for `who`."""
-        with self._postgres.reading(_groups(who)) as tx:
+        with self._reading(who) as tx:
             asked = f"{BROWSE} where document.id = %(id)s order by chunk.ordinal"
             return [rows.passage(*row) for row in tx.execute(asked.encode(), {"id": document_id})]
 
     def sensitive(self, who: Principal, chunk_ids: Sequence[int]) -> dict[int, tuple[Finding, ...]]:
         found: dict[int, tuple[Finding, ...]] = dict.fromkeys(chunk_ids, ())
-        with self._postgres.reading(_groups(who)) as tx:
+        with self._reading(who) as tx:
             for chunk_id, kind, start, end in tx.execute(SENSITIVE, [list(chunk_ids)]):
                 found[chunk_id] += (Finding(Kind(kind), Span(start, end)),)
         return found
@@ -104,7 +110,7 @@ class PostgresSearch:
         scope: Scope = EVERYTHING,
     ) -> list[Passage]:
         """Unless `exact`, large zones are searched through their graphs, and the others exactly."""
-        with self._postgres.reading(_groups(who), pipelined=True) as tx:
+        with self._reading(who, pipelined=True) as tx:
             zones = tx.execute(ZONES, [generation]).fetchall()
             graphs = [] if exact else [zone for zone, has_graph in zones if has_graph]
             shape = {
@@ -131,14 +137,17 @@ class PostgresSearch:
     def matching(
         self, who: Principal, terms: Sequence[str], limit: int, *, scope: Scope = EVERYTHING
     ) -> list[Passage]:
-        with self._postgres.reading(_groups(who), pipelined=True) as tx:
-            return [rows.passage(*row) for row in bm25.best(tx, terms, limit, scope)]
+        with self._reading(who, pipelined=True) as tx:
+            return [rows.passage(*row) for row in bm25.best(tx, terms, limit, scope, self._cut)]
 
     def pictured(
         self, who: Principal, vector: Vector, embedder_sha256: str, limit: int, *, scope: Scope = EVERYTHING
     ) -> list[Passage]:
-        with self._postgres.reading(_groups(who), pipelined=True) as tx:
+        with self._reading(who, pipelined=True) as tx:
             return pictures.nearest(tx, vector, embedder_sha256, limit, scope)
+
+    def _reading(self, who: Principal, *, pipelined: bool = False) -> AbstractContextManager[Connection]:
+        return self._postgres.reading(who.groups | {EVERYONE}, self._cut, pipelined=pipelined)
 
 
 class PostgresDirectory:
@@ -151,7 +160,3 @@ class PostgresDirectory:
         with self._postgres.reading(()) as tx:
             found = tx.execute("select distinct group_name from kiban.membership where person = %s", [person])
             return frozenset(group for (group,) in found)
-
-
-def _groups(who: Principal) -> frozenset[str]:
-    return who.groups | {EVERYONE}

@@ -14,7 +14,7 @@ from kiban.backends.postgres.queue import PostgresQueue
 from kiban.backends.sources.folder import FolderSource
 from kiban.domain.document import IngestReport, ParsedDocument, Place, Section, SourceFile
 from kiban.ingest import absorb
-from kiban.ingest.absorb import Reading
+from kiban.ingest.absorb import Cutter, Reading
 from kiban.ingest.survey import survey
 from kiban.testing import HashEmbedder, WordTokenizer
 
@@ -35,8 +35,7 @@ def reading(postgres: Postgres, generation: int) -> Reading:
         PostgresLibrary(postgres),
         PostgresQueue(postgres),
         PlainParser(),
-        WordTokenizer(),
-        {generation: HashEmbedder()},
+        (Cutter(WordTokenizer(), {generation: HashEmbedder()}),),
     )
 
 
