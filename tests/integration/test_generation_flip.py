@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
+from two_cuts import AUDIENCES, LetterTokenizer, TwoCuts
 
 from kiban.backends.postgres.connect import Postgres
 from kiban.backends.postgres.generations import PostgresGenerations
@@ -15,6 +17,7 @@ from kiban.backends.postgres.ledger import PostgresLedger
 from kiban.backends.postgres.library import PostgresLibrary
 from kiban.backends.postgres.search import PostgresSearch
 from kiban.domain.access import Principal
+from kiban.domain.document import ParsedDocument, Place, Section
 from kiban.domain.release import Release
 from kiban.errors import NoSuchGeneration
 from kiban.release import ledger as releases
@@ -130,6 +133,64 @@ def test_building_and_flipping_fails_no_question_and_mixes_nothing(house: House)
     known = {one.id: one for one in house.known.all()}
     assert (known[new].missing, known[house.old].missing) == (0, 0)
     assert house.ask()[0] == house.old
+
+
+def test_flipping_to_another_cut_fails_no_question_and_mixes_nothing(postgres: Postgres) -> None:
+    """Chunks of the old cut hold all six sentences of a document, those of the new one at most three."""
+    cuts, ledger, chance = TwoCuts(postgres), PostgresLedger(postgres), random.Random(1)
+    base = Release("llm", None, None, None, "old", "o" * 64, cuts.old, "prompt-1", None)
+    releases.found(ledger, base, actor="kiban up")
+    written = iter(range(10_000))
+
+    def store() -> None:
+        number = next(written)
+        text = f"pump number {number} needs oil. " * 6
+        readers = chance.choice(AUDIENCES)
+        cuts.put((ParsedDocument(f"{number} {'-'.join(readers)}.md", (Section(text, Place()),)), readers))
+
+    seen: list[tuple[int, set[int], set[str]]] = []
+
+    def ask() -> None:
+        release = releases.in_force(ledger)
+        old = release.generation == cuts.old
+        found = find(
+            "pump number 1 oil",
+            SOMEONE,
+            index=cuts.search(release.generation),
+            tokenizer=TOKENIZER if old else LetterTokenizer(),
+            embedder=OLD if old else NEW,
+            generation=release.generation,
+            limit=50,
+        )
+        sentences = {passage.original.count("oil.") for passage in found}
+        seen.append((release.generation, sentences, {passage.uri.split()[1] for passage in found}))
+
+    def answers() -> None:
+        begun = len(seen)
+        while len(seen) < begun + 20:
+            threading.Event().wait(0.01)
+
+    for _ in range(20):
+        store()
+    with meanwhile(ask, ask, store) as wrong:
+        cuts.build()
+        new = cuts.new
+        assert new is not None
+        while not cuts.known.one(new).whole:  # what was under way when the generation began
+            cuts.build()
+        flipped = replace(base, embedder="new", embedder_sha256="n" * 64, generation=new)
+        last = releases.last_seen(ledger)
+        releases.flip(ledger, flipped, actor="aoi", reason="better", evidence="1-2.json", seen=last)
+        answers()
+        releases.flip_back(ledger, actor="aoi", reason="try again")
+        answers()
+
+    assert wrong == []
+    assert {generation for generation, _, _ in seen} == {cuts.old, new}
+    for generation, sentences, readers in seen:
+        assert sentences and (sentences == {6} if generation == cuts.old else sentences <= {1, 2, 3})
+        assert readers == {"everyone.md"}
+    assert cuts.known.one(new).whole and cuts.known.one(cuts.old).whole
 
 
 def test_an_interrupted_build_continues(house: House) -> None:

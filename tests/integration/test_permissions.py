@@ -39,11 +39,17 @@ EMBEDDER, TOKENIZER = HashEmbedder(), WordTokenizer()
 class House:
     library: PostgresLibrary
     search: PostgresSearch
-    generation: int
+    generation: int  # that is asked
+    cuts: dict[int, int]  # of each generation that there is
 
     def put(self, *arrivals: Arrival) -> None:
+        """Store arrivals in every cut."""
         texts = [chunk.normalised for arrived in arrivals for chunk in arrived.chunks]
-        self.library.put("files", arrivals, {self.generation: EMBEDDER.passages(texts)})
+        self.library.put(
+            "files",
+            [replace(arrived, cut=cut) for cut in self.cuts.values() for arrived in arrivals],
+            dict.fromkeys(self.cuts, EMBEDDER.passages(texts)),
+        )
 
     def lanes(self) -> dict[str, Callable[[Principal, str], list[Passage]]]:
         def near(who: Principal, text: str, *, exact: bool) -> list[Passage]:
@@ -57,11 +63,15 @@ class House:
         }
 
 
-@pytest.fixture
-def house(postgres: Postgres) -> House:
+@pytest.fixture(params=["the only cut", "the first of two cuts", "the second of two cuts"])
+def house(postgres: Postgres, request: pytest.FixtureRequest) -> House:
+    """Give a house that may have two cuts, and is asked in one of them."""
     library = PostgresLibrary(postgres)
-    generation = library.add_generation("hash", "0" * 64, EMBEDDER.dimensions, TOKENIZER.name, "whole")
-    return House(library, PostgresSearch(postgres), generation)
+    for chunking in ["whole"] if request.param == "the only cut" else ["whole", "another"]:
+        library.add_generation("hash", "0" * 64, EMBEDDER.dimensions, TOKENIZER.name, chunking)
+    cuts = {generation: cut.id for generation, _, _, cut in library.generations()}
+    asked = max(cuts) if request.param == "the second of two cuts" else min(cuts)
+    return House(library, PostgresSearch(postgres, cuts[asked]), asked, cuts)
 
 
 @dataclass(frozen=True)
