@@ -13,6 +13,7 @@ from kiban.errors import UnsafeRole
 GUARDED = ["zone", "document", "chunk", "posting", "embedding", "zone_tally", "term_tally", "graph"]
 GUARDED += ["sensitive", "picture"]
 GUARDED += ["feedback", "decision"]  # by way of the document they are about
+GUARDED += ["conversation", "exchange"]  # by way of the person who had them
 READABLE = [*GUARDED, "generation", "membership", "release", "ledger", "change_tally"]
 
 # Each query returns a sentence per fault, and no row when all is well.
@@ -51,8 +52,8 @@ INSPECTIONS = (
     from unnest(%(guarded)s::text[]) as name left join pg_class on oid = to_regclass('kiban.' || name)
     where (relrowsecurity and relforcerowsecurity) is not true
     """,
-    # One policy for the reader on each table, by groups, by zones, or by what those let through: permissive
-    # policies add up.
+    # One policy for the reader on each table, by groups, by zones, by person, or by what those let through:
+    # permissive policies add up.
     r"""
     select concat('the policies on ', name, ' are not ours')
     from unnest(%(guarded)s::text[]) as name
@@ -64,6 +65,8 @@ INSPECTIONS = (
             when 'zone' then 'reading_groups'
             when 'feedback' then 'document_id IN \( SELECT document\.id'
             when 'decision' then 'feedback_id IN \( SELECT feedback\.id'
+            when 'conversation' then 'subject = .*kiban\.subject'
+            when 'exchange' then 'conversation_id IN \( SELECT conversation\.id'
             else 'zone_id = ANY'
         end
     """,
