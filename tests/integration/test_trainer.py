@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from kiban.domain.access import EVERYONE, Audience
 from kiban.domain.learning import Curriculum, Lineage, Question, TrainingExample, Weights
 from kiban.domain.question import Turn
 from kiban.domain.text import Span
-from kiban.errors import BadWeights, MixedAudience, NothingToLearn, TooFewExamples
+from kiban.errors import BadWeights, CutShort, MixedAudience, NothingToLearn, TooFewExamples
 
 ALL = Audience(frozenset({EVERYONE}))
 LINEAGE = Lineage(1, "rules.md", 1, "0" * 64)
@@ -132,15 +133,21 @@ def test_a_restricted_example_is_refused_before_anything_is_written(base: Path, 
     assert not (tmp_path / "adapter").exists()
 
 
-def test_rows_that_would_be_cut_short_are_refused(base: Path, tmp_path: Path) -> None:
-    with pytest.raises(BadWeights, match="12 of 12 rows exceed 20 tokens"):
-        train(base, tmp_path / "adapter", curriculum(), max_length=20)
-
-
-def test_a_row_that_the_limit_leaves_no_label_is_refused(base: Path, tmp_path: Path) -> None:
-    rows = [*map(example, range(59)), example(60, prompt="長い" * 200)]
-    with pytest.raises(NothingToLearn, match="1 of 60 rows"):
+def test_a_row_that_would_be_cut_short_is_refused_by_name(base: Path, tmp_path: Path) -> None:
+    rows = [*map(example, range(3)), example(3, prompt="長い" * 40)]
+    with pytest.raises(CutShort, match=r"Row 3, made from rules\.md: 2\d\d tokens of at most 200"):
         train(base, tmp_path / "adapter", curriculum(*rows), max_length=200)
+    assert not (tmp_path / "adapter").exists()
+
+
+def test_a_row_that_the_template_leaves_no_label_is_refused_by_name(base: Path, tmp_path: Path) -> None:
+    """A template that keeps silent about the assistant would mask every token."""
+    mute = shutil.copytree(base, tmp_path / "mute")
+    template = (mute / "chat_template.jinja").read_text()
+    unspoken = template.replace("{% for message in messages %}", "{% for message in messages[:1] %}")
+    (mute / "chat_template.jinja").write_text(unspoken)
+    with pytest.raises(NothingToLearn, match="Row 0, made from"):
+        train(mute, tmp_path / "adapter", curriculum())
 
 
 def test_no_examples_and_no_base_are_refused(base: Path, tmp_path: Path) -> None:
@@ -151,8 +158,8 @@ def test_no_examples_and_no_base_are_refused(base: Path, tmp_path: Path) -> None
 
 
 def test_training_goes_on_where_it_was_stopped(base: Path, tmp_path: Path) -> None:
-    """Stopped after its first epoch of three, it does the other two, and ends with the same weights."""
-    settings = {"epochs": 3, "rank": 8}
+    """Stopped after the fourth step, it goes on from the checkpoint of the third, to the same weights."""
+    settings = {"epochs": 3, "rank": 8, "checkpoint_every": 3}
     whole = TrlTrainer(base, "base", **settings).train(curriculum(), tmp_path / "whole", lambda *_: None)
 
     class Stop(Exception):

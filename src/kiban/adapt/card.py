@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from kiban.domain.learning import Curriculum, TrainingExample, Weights
+from kiban.domain.learning import Cost, Curriculum, TrainingExample, Weights
 
 
-def write(name: str, curriculum: Curriculum, weights: Weights) -> str:
+def write(name: str, curriculum: Curriculum, weights: Weights, cost: Cost | None = None) -> str:
     """Return a model card in Markdown. It names documents, but repeats nothing of what they say."""
     citing = sum(map(_cites, curriculum.examples))
     general = sum(not example.lineage for example in curriculum.examples)
@@ -20,6 +20,8 @@ Made by Kiban from curriculum `{curriculum.sha256}` (prompt {curriculum.prompt_v
 seed {curriculum.seed}): {len(curriculum.examples)} examples, of which {citing} cite a passage, \
 {abstaining} abstain and {general} are general; {len(curriculum.pairs)} pairs of question and passage.
 
+{_told(cost)}
+
 Everything it has seen may be read by: {readers}. Serve it to nobody else. When one of these documents is
 deleted or its readers change, the ledger withdraws these weights.
 
@@ -27,6 +29,13 @@ deleted or its readers change, the ledger withdraws these weights.
 |---|---|---|
 {rows}
 """
+
+
+def _told(cost: Cost | None) -> str:
+    if cost is None:
+        return "What its training cost was not kept."
+    energy = "energy unknown here" if cost.joules is None else f"{cost.joules / 3600:.1f} Wh"
+    return f"Its training took {cost.seconds:.0f} s, {cost.peak_bytes / 2**30:.2f} GiB at its peak, {energy}."
 
 
 def _cites(example: TrainingExample) -> bool:

@@ -11,7 +11,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter
 
 from kiban.domain.evidence import Verdict
-from kiban.domain.learning import Candidate, Curriculum, Question, Weights
+from kiban.domain.learning import Candidate, Cost, Curriculum, Question, Weights
 from kiban.errors import NoSuchCandidate
 
 Kept = TypeVar("Kept")
@@ -58,6 +58,14 @@ class CandidateFolder:
 
     def candidate(self) -> Candidate:
         return self._read("candidate.json", Candidate)
+
+    def keep_cost(self, part: str, cost: Cost) -> None:
+        self._write(f"{part}.cost.json", Cost, cost)
+
+    def costs(self) -> dict[str, Cost]:
+        """Return what was kept, by part: "adapter", "embedder", …"""
+        names = sorted(path.name for path in self.path.glob("*.cost.json"))
+        return {name.removesuffix(".cost.json"): self._read(name, Cost) for name in names}
 
     def keep_verdict(self, verdict: Verdict) -> None:
         self._write("verdict.json", Verdict, verdict)

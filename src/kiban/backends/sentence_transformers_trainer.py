@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from datasets import Dataset
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
 from sentence_transformers.sentence_transformer.losses import CachedGISTEmbedLoss
 from sentence_transformers.sentence_transformer.training_args import (
@@ -26,14 +26,19 @@ from transformers import (
     TrainerControl,
     TrainerState,
     TrainingArguments,
+    set_seed,
 )
 
+from kiban.backends.checkpoints import Checkpoints, KeepCheckpoints
+from kiban.backends.meter import Meter
 from kiban.backends.sentence_transformers import has_bfloat16, load
-from kiban.domain.learning import NOT_WEIGHTS, TrainingPair, Weights
-from kiban.errors import BadWeights, TooFewExamples
+from kiban.domain.learning import NOT_WEIGHTS, Cost, TrainingPair, Weights
+from kiban.errors import BadWeights, CutShort, TooFewExamples
 from kiban.ports import Progress
 
 Log = Callable[[int, Mapping[str, float]], None]  # step, measures
+Tell = Callable[[Cost], None]
+LEARNT = "model.safetensors"  # in a checkpoint: the Trainer looks for a file of this name
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +63,30 @@ class SentenceTransformersTrainer:
     share: float = 0.5  # of what was learnt in the average with the base
     temperature: float = 0.01  # the one e5 was made with; warmer ones cost up to 5 points elsewhere
     seed: int = 17
+    checkpoint_every: int = 10  # steps; what a kill loses at most
     log: Log | None = None
+    spent: Tell | None = None
 
     def train(self, pairs: Sequence[TrainingPair], out: Path, progress: Progress) -> Weights:
-        """Write a folder like the base's, with new weights, to `out`. Raises TooFewExamples, BadWeights."""
+        """Write a folder like the base's, with new weights, to `out`.
+
+        Raises TooFewExamples, BadWeights, and CutShort for a text longer than the model reads.
+        """
         if len(pairs) < 2:
             raise TooFewExamples(f"{len(pairs)} pairs; a question is compared with those of others.")
-        torch.manual_seed(self.seed)
+        set_seed(self.seed)
         base = load(self.base, self.device, torch.float32).eval().requires_grad_(False)
         model = load(self.base, self.device, torch.float32)
+        require_room(pairs, model)
         _freeze_words(model)
-        self._fit(model, base, pairs, progress)
+        checkpoints = Checkpoints(out, ([*pairs], replace(self, log=None, spent=None)))
+        meter = Meter(self.device, checkpoints.spent)
+        self._fit(model, base, pairs, checkpoints, meter, progress)
+        if self.spent:
+            self.spent(meter.cost())
         _average(_transformer(base), _transformer(model), self.share)
         _save(_transformer(model), self.base, out)
+        checkpoints.remove()
         return Weights.of(out)
 
     def _fit(
@@ -78,6 +94,8 @@ class SentenceTransformersTrainer:
         model: SentenceTransformer,
         base: SentenceTransformer,
         pairs: Sequence[TrainingPair],
+        checkpoints: Checkpoints,
+        meter: Meter,
         progress: Progress,
     ) -> None:
         loss = CachedGISTEmbedLoss(
@@ -87,22 +105,21 @@ class SentenceTransformersTrainer:
             mini_batch_size=4 if self.device == "cpu" else 32,
             contrast_positives=False,
         )
-        with TemporaryDirectory() as folder:
-            trainer = _Trainer(
-                model=model,
-                args=self._arguments(folder, model.prompts),
-                train_dataset=Dataset.from_list(_rows(pairs, self.negatives)),
-                loss=loss,
-                callbacks=[_Watch(progress, self.log)],
-            )
-            trainer.remove_callback(PrinterCallback)
-            trainer.train()
+        trainer = _Trainer(
+            model=model,
+            args=self._arguments(checkpoints.folder, model.prompts),
+            train_dataset=Dataset.from_list(_rows(pairs, self.negatives)),
+            loss=loss,
+            callbacks=[KeepCheckpoints(checkpoints, meter), _Watch(progress, self.log)],
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.train(resume_from_checkpoint=checkpoints.to_resume)
 
     def _arguments(
-        self, folder: str, prompts: Mapping[str, str | None]
+        self, folder: Path, prompts: Mapping[str, str | None]
     ) -> SentenceTransformerTrainingArguments:
         return SentenceTransformerTrainingArguments(
-            folder,
+            str(folder),
             num_train_epochs=self.epochs,
             per_device_train_batch_size=self.batch,
             learning_rate=self.learning_rate,
@@ -118,17 +135,34 @@ class SentenceTransformersTrainer:
             data_seed=self.seed,
             dataloader_pin_memory=False,
             logging_steps=1,
-            save_strategy="no",
+            save_strategy="steps",
+            save_steps=self.checkpoint_every,
             report_to="none",
             disable_tqdm=True,
         )
 
 
 class _Trainer(SentenceTransformerTrainer):
-    """The trainer without its model card, which would embed examples to show: the house writes its own."""
+    """The trainer without its model card, which would embed examples to show: the house writes its own.
+
+    Its checkpoints hold what is learnt: four fifths of a multilingual model are words, which stay.
+    """
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
         pass
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        folder = Path(output_dir or str(self.args.output_dir))
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(dict(_learnt(self.model)), folder / LEARNT)
+
+    def _load_from_checkpoint(
+        self, resume_from_checkpoint: str, model: torch.nn.Module | None = None
+    ) -> None:
+        kept = load_file(Path(resume_from_checkpoint) / LEARNT)
+        with torch.no_grad():
+            for name, value in _learnt(self.model):
+                value.copy_(kept[name])
 
 
 class _Watch(TrainerCallback):
@@ -153,6 +187,25 @@ class _Watch(TrainerCallback):
     ) -> None:
         if self.log and logs and "loss" in logs:
             self.log(state.global_step, {"embedder_loss": float(logs["loss"])})
+
+
+def _learnt(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    return (
+        (name, value.detach().contiguous()) for name, value in model.named_parameters() if value.requires_grad
+    )
+
+
+def require_room(pairs: Sequence[TrainingPair], model: SentenceTransformer) -> None:
+    """Raise CutShort naming the first pair with a text of which the model would not read the end."""
+    room = model.get_max_seq_length() or sys.maxsize
+    prompts = {"query": model.prompts.get("query") or "", "document": model.prompts.get("document") or ""}
+    for number, pair in enumerate(pairs):
+        texts = [prompts["query"] + pair.question]
+        texts += [prompts["document"] + text for text in (pair.passage, *pair.negatives)]
+        length = max(map(len, model.tokenizer(texts)["input_ids"]))
+        if length > room:
+            sources = ", ".join(document.uri for document in pair.lineage) or pair.question
+            raise CutShort(f"Pair {number}, made from {sources}: {length} tokens of at most {room}.")
 
 
 def _passage_columns(negatives: int) -> list[str]:

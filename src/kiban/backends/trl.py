@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +29,17 @@ from transformers.utils.logging import disable_progress_bar
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from kiban.domain.learning import Curriculum, TrainingExample, Weights
-from kiban.errors import BadWeights, NothingToLearn, TooFewExamples
+from kiban.backends.checkpoints import Checkpoints, KeepCheckpoints
+from kiban.backends.meter import Meter
+from kiban.domain.learning import Cost, Curriculum, TrainingExample, Weights
+from kiban.errors import BadWeights, CutShort, NothingToLearn, TooFewExamples
 from kiban.ports import Progress
 
-CUT_SHORT_AT_MOST = 0.02  # share of rows
 IGNORED = -100  # the label of a token that is not learnt
 KEPT = ("adapter_model.safetensors", "adapter_config.json")  # what a server loads, and nothing else
 
 Log = Callable[[int, Mapping[str, float]], None]  # step, measures
+Tell = Callable[[Cost], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ class TrlTrainer:
     """Trains plain or rank-stabilised LoRA (arXiv 2106.09685, 2312.03732) on all linear layers, alpha = 2 r.
 
     Only the completion is learnt. The prompt is rendered by the chat template in the base's folder, which
-    is the one the server uses. Equal inputs on an equal machine give equal weights.
+    is the one the server uses. Equal inputs on an equal machine give equal weights, however often training
+    was killed on the way: it goes on from its newest checkpoint in `out`.
     """
 
     base: Path
@@ -59,35 +61,39 @@ class TrlTrainer:
     batch: int = 4  # examples per step; on a CPU they pass one after the other
     max_length: int = 2048  # tokens; the longest row decides up to here
     rank_stabilised: bool = False
+    checkpoint_every: int = 10  # steps; what a kill loses at most
     log: Log | None = None
+    spent: Tell | None = None
 
     def train(self, curriculum: Curriculum, out: Path, progress: Progress) -> Weights:
         """Write the adapter to `out` and name it by its content.
 
-        Raises MixedAudience, TooFewExamples, NothingToLearn, and BadWeights if too many rows would be cut
-        short or the base cannot be read.
+        Raises MixedAudience, TooFewExamples, CutShort and NothingToLearn before anything is learnt, and
+        BadWeights if the base cannot be read.
         """
         curriculum.require_one_audience()
         if not curriculum.examples:
             raise TooFewExamples("The curriculum is empty.")
-        checkpoints = out / f"checkpoints-{curriculum.sha256[:12]}"
-        checkpoints.mkdir(parents=True, exist_ok=True)
         set_seed(self.seed)
         disable_progress_bars()  # `progress` tells it all
         disable_progress_bar()  # type: ignore[no-untyped-call]
         model, tokenizer = self._load_base()
-        rows = Dataset.from_list([_row(example) for example in curriculum.examples])
+        length = longest(curriculum.examples, tokenizer, self.max_length)
+        checkpoints = Checkpoints(out, (curriculum.sha256, replace(self, log=None, spent=None)))
+        meter = Meter(self.device, checkpoints.spent)
         trainer = _CompletionTrainer(
             model=model,
-            args=self._arguments(checkpoints, self._room_for(rows, tokenizer)),
-            train_dataset=rows,
+            args=self._arguments(checkpoints.folder, length),
+            train_dataset=Dataset.from_list([_row(example) for example in curriculum.examples]),
             processing_class=tokenizer,
             peft_config=self._lora(),
-            callbacks=[_Reporter(progress, self.log)],
+            callbacks=[KeepCheckpoints(checkpoints, meter), _Reporter(progress, self.log)],
         )
         trainer.remove_callback(PrinterCallback)
-        _require_labels(trainer, len(rows))
-        trainer.train(resume_from_checkpoint=any(checkpoints.glob("checkpoint-*")))
+        _require_labels(trainer, len(curriculum.examples))
+        trainer.train(resume_from_checkpoint=checkpoints.to_resume)
+        if self.spent:
+            self.spent(meter.cost())
         return self._save(trainer, checkpoints, out)
 
     def _load_base(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -104,20 +110,6 @@ class TrlTrainer:
         except (OSError, ValueError) as error:
             raise BadWeights(f"{self.base}: {error}", mend="kiban models fetch") from error
         return model, tokenizer
-
-    def _room_for(self, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> int:
-        """Return the length of the longest row, but at most `max_length`."""
-        lengths = [
-            len(tokenizer.apply_chat_template(row["prompt"] + row["completion"], return_dict=False))
-            for row in rows
-        ]
-        cut = sum(length > self.max_length for length in lengths)
-        if cut > CUT_SHORT_AT_MOST * len(lengths):
-            raise BadWeights(
-                f"{cut} of {len(lengths)} rows exceed {self.max_length} tokens and would be cut short.",
-                mend="show fewer passages per question",
-            )
-        return min(max(lengths), self.max_length)
 
     def _arguments(self, checkpoints: Path, max_length: int) -> SFTConfig:
         on_cpu = self.device == "cpu"
@@ -137,8 +129,8 @@ class TrlTrainer:
             use_cpu=on_cpu,
             seed=self.seed,
             data_seed=self.seed,
-            save_strategy="epoch",
-            save_total_limit=1,
+            save_strategy="steps",
+            save_steps=self.checkpoint_every,
             logging_steps=1,
             include_num_input_tokens_seen="all",
             disable_tqdm=True,
@@ -158,9 +150,9 @@ class TrlTrainer:
             task_type="CAUSAL_LM",
         )
 
-    def _save(self, trainer: SFTTrainer, checkpoints: Path, out: Path) -> Weights:
+    def _save(self, trainer: SFTTrainer, checkpoints: Checkpoints, out: Path) -> Weights:
         """Keep what a server loads, under names that mean the same on every machine."""
-        staging = checkpoints / "last"
+        staging = checkpoints.folder / "last"
         trainer.save_model(str(staging))
         for name in KEPT:
             (staging / name).replace(out / name)
@@ -169,7 +161,7 @@ class TrlTrainer:
         content["base_model_name_or_path"] = self.base_name
         content["target_modules"] = sorted(content["target_modules"])
         config.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
-        shutil.rmtree(checkpoints)
+        checkpoints.remove()
         return Weights.of(out)
 
 
@@ -189,8 +181,36 @@ def _row(example: TrainingExample) -> dict[str, list[dict[str, str]]]:
     }
 
 
+def longest(examples: Sequence[TrainingExample], tokenizer: PreTrainedTokenizerBase, at_most: int) -> int:
+    """Return the length of the longest row in tokens.
+
+    Raises CutShort for a row above `at_most`, and NothingToLearn for one whose completion the chat template
+    leaves out; both name the first such row.
+    """
+    lengths = []
+    for number, example in enumerate(examples):
+        row = _row(example)
+        shown = len(
+            tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True, return_dict=False)
+        )
+        whole = len(tokenizer.apply_chat_template(row["prompt"] + row["completion"], return_dict=False))
+        if whole > at_most:
+            raise CutShort(
+                f"{_named(number, example)}: {whole} tokens of at most {at_most}.",
+                mend="show fewer passages per question",
+            )
+        if whole <= shown:
+            raise NothingToLearn(f"{_named(number, example)}.", mend="check the chat template")
+        lengths.append(whole)
+    return max(lengths)
+
+
+def _named(number: int, example: TrainingExample) -> str:
+    return f"Row {number}, made from {example.question.lineage.uri}"
+
+
 def _require_labels(trainer: SFTTrainer, rows: int) -> None:
-    """A row whose every label is masked trains nothing, and TRL drops it without a word: refuse it."""
+    """TRL drops rows whose every label is masked without a word: refuse what `longest` could not foresee."""
     prepared = trainer.train_dataset
     assert isinstance(prepared, Dataset)
     learnt = sum(any(label != IGNORED for label in labels) for labels in prepared["labels"])

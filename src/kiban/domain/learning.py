@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from kiban.domain.access import Audience
@@ -146,6 +146,19 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What a training took, over all the runs it was interrupted into."""
+
+    seconds: float = 0.0
+    peak_bytes: int = 0  # of the process that trained, resident; on a GPU, of its memory
+    joules: float | None = 0.0  # of the processors or the GPU; None where the machine does not say
+
+    def plus(self, more: Cost) -> Cost:
+        joules = None if self.joules is None or more.joules is None else self.joules + more.joules
+        return Cost(self.seconds + more.seconds, max(self.peak_bytes, more.peak_bytes), joules)
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """Weights awaiting judgement."""
 
@@ -157,3 +170,4 @@ class Candidate:
     generation: int | None  # the index generation built with `embedder`
     registered: Sequence[str] = ()  # model versions in the registry, "name/version"
     reranker: Weights | None = None
+    costs: Mapping[str, Cost] = field(default_factory=dict)  # by part: "adapter", "embedder", …

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kiban.adapt import card, curriculum, feedback, questions, scrub, writers
 from kiban.answer import prompt
+from kiban.backends.candidates import CandidateFolder
 from kiban.domain.access import EVERYONE, Audience, Principal
-from kiban.domain.learning import Candidate, Curriculum, Weights
+from kiban.domain.learning import Candidate, Cost, Curriculum, Weights
 from kiban.domain.question import Passage
 from kiban.wiring.answers import SHOWN, Answers
 from kiban.wiring.furniture import BASE_MODEL, Furniture
 from kiban.wiring.generations import fill
 from kiban.wiring.releases import ADAPTER, EMBEDDER, RERANKER, Releases
+
+if TYPE_CHECKING:  # seconds to import
+    from kiban.backends.mlflow_registry import MlflowRun
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +92,10 @@ class WeightsMaking:
         def train(out: Path) -> Weights:
             with furniture.registry.run("embedder", self._tags(written)) as run:
                 trainer = SentenceTransformersTrainer(
-                    furniture.base_embedder.path, furniture.device, log=run.log
+                    furniture.base_embedder.path,
+                    furniture.device,
+                    log=run.log,
+                    spent=_account(run, folder, folder.embedder),
                 )
                 return trainer.train(written.pairs, out, furniture.stage("embedder"))
 
@@ -119,6 +127,7 @@ class WeightsMaking:
                     epochs=settings.epochs,
                     device=furniture.device,
                     log=run.log,
+                    spent=_account(run, folder, folder.adapter),
                 )
                 return trainer.train(written, out, furniture.stage("adapter"))
 
@@ -153,13 +162,22 @@ class WeightsMaking:
         """Put a candidate's weights on the registry's shelf, each with its model card."""
         furniture = self._furniture
         folder = furniture.candidate_folder(written)
-        registered = tuple(
-            furniture.registry.register(name, made, self._tags(written), card.write(name, written, made))
-            for name, made in ((ADAPTER, adapter), (EMBEDDER, embedder), (RERANKER, reranker))
-            if made
-        )
+        costs = folder.costs()
+        registered = []
+        for name, made in ((ADAPTER, adapter), (EMBEDDER, embedder), (RERANKER, reranker)):
+            if made:
+                note = card.write(name, written, made, costs.get(made.path.name))
+                registered.append(furniture.registry.register(name, made, self._tags(written), note))
         candidate = Candidate(
-            folder.id, written.sha256, written.lineage, adapter, embedder, generation, registered, reranker
+            folder.id,
+            written.sha256,
+            written.lineage,
+            adapter,
+            embedder,
+            generation,
+            tuple(registered),
+            reranker,
+            costs,
         )
         folder.keep_candidate(candidate)
         return candidate
@@ -181,3 +199,16 @@ class WeightsMaking:
     def _tags(self, written: Curriculum) -> dict[str, str]:
         llm = self._furniture.llm
         return {"curriculum": written.sha256, "llm": self._furniture.settings.llm, "llm_sha256": llm.sha256}
+
+
+def _account(run: MlflowRun, folder: CandidateFolder, made: Path) -> Callable[[Cost], None]:
+    """Return what notes the cost of something made, in its run and in its candidate's folder."""
+
+    def spent(cost: Cost) -> None:
+        folder.keep_cost(made.name, cost)
+        measures = {"cost_seconds": cost.seconds, "cost_peak_bytes": float(cost.peak_bytes)}
+        if cost.joules is not None:
+            measures["cost_joules"] = cost.joules
+        run.log(0, measures)
+
+    return spent
