@@ -1,4 +1,4 @@
-"""B5 and B6 on a model of a few thousand parameters; `kiban bench attacks B5 B6` teaches the house's own."""
+"""B1, B5 and B6 on a tiny model; `kiban bench attacks B1 B5 B6` teaches real ones."""
 
 from __future__ import annotations
 
@@ -39,6 +39,12 @@ def test_exposure_is_ranked_for_every_number_of_repeats(stage: Stage) -> None:
     figure = weights.canary_exposure(stage)
     assert figure.trials == weights.CODES * len(weights.REPEATS)
     assert all(f"{repeats} times: median" in figure.value for repeats in weights.REPEATS)
+
+
+def test_every_code_is_asked_for_and_a_model_that_knows_none_tells_none(stage: Stage) -> None:
+    figure = weights.ask_the_weights(stage)
+    assert figure.passed, figure
+    assert figure.value.startswith(f"taught 0 times: 0 of {weights.CODES} told")
 
 
 def test_membership_of_what_was_taught_stands_out(stage: Stage) -> None:

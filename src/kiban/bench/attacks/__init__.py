@@ -22,6 +22,7 @@ ATTACKS: dict[str, str] = {  # id: "module:function"
     "A6": "access_roles:stale_identity",
     "A7": "ingest:revoked_reader",
     "A9": "access_roles:side_text",
+    "B1": "weights:ask_the_weights",
     "B5": "weights:canary_exposure",
     "B6": "weights:membership",
     "B7": "secrets:secrets_in_examples",
