@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 from peft import PeftModel
@@ -47,9 +48,9 @@ class InProcess:
     """Log-probabilities with and without an adapter, as a server would give them."""
 
     def __init__(self, base: Path, adapter: Path) -> None:
-        self._tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
+        self._tokenizer: Any = AutoTokenizer.from_pretrained(base, local_files_only=True)
         plain = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, local_files_only=True)
-        self._model = PeftModel.from_pretrained(plain, adapter).eval()
+        self._model: Any = PeftModel.from_pretrained(plain, adapter).eval()
 
     def base(self, texts: Sequence[str]) -> list[list[float]]:
         with self._model.disable_adapter():
