@@ -25,6 +25,11 @@ def absorb(lease: Lease) -> IngestReport:
     return house().documents.absorb(lease)
 
 
+@task(cache_policy=NO_CACHE, task_run_name="drain {source}")
+def drain(source: str) -> IngestReport:
+    return house().documents.drain(source)
+
+
 @task(cache_policy=NO_CACHE)
 def tend_index() -> None:
     house().documents.tend_index()
@@ -47,6 +52,8 @@ def ingest(source: str | None = None, allow_deleting: bool = False, all_sources:
             continue
         reports.append(listed.result)
         with failures.gathered():
+            if not documents.read_here:
+                reports.append(drain(listed.name))
             while lease := documents.next_lease(listed.name):
                 reports.append(absorb(lease))
                 house().furniture.progress(len(reports), len(reports), "ingest")

@@ -46,6 +46,8 @@ KibanError
 
 from __future__ import annotations
 
+from functools import partial
+
 
 class KibanError(Exception):
     """Kiban could not do this."""
@@ -55,6 +57,10 @@ class KibanError(Exception):
         self.mend = mend
         message = (type(self).__doc__ or "").strip()
         super().__init__(" ".join(part for part in (message, detail, mend and f"Mend: {mend}") if part))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Come out of another process as it went in."""
+        return partial(type(self), self.detail, mend=self.mend), ()
 
 
 class SettingsError(KibanError):

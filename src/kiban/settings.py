@@ -43,6 +43,13 @@ class Settings(BaseSettings):
     deletion_guard: float = Field(
         0.3, ge=0, le=1, description="Larger shares of a source are not deleted at once unless allowed"
     )
+    ingest_engine: Literal["here", "ray"] = Field(
+        "here", description="Where documents are read: in a flow's process, or on the nodes of a Ray cluster"
+    )
+    ray_address: str = Field(
+        "auto", description="Head of the Ray cluster, HOST:PORT; auto: the cluster that this machine is in"
+    )
+    ray_cores: int = Field(4, ge=1, description="Cores of one worker there; a node has as many as fit")
     host: str = Field("127.0.0.1", description="Address every embedded part listens on")
     chat_port: int = Field(8700, ge=1, le=65535, description="Chat API and page")
     postgres_port: int = Field(8701, ge=1, le=65535, description="Embedded Postgres")

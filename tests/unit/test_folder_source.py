@@ -82,6 +82,7 @@ def test_a_file_that_is_renamed_keeps_its_identity(tmp_path: Path) -> None:
 def test_what_is_gone_when_fetched_is_called_gone(tmp_path: Path) -> None:
     root = tmp_path / "root"
     _write(root / "hr/pay.md", "x")
+    _write(root / "faq.md", "x")
     listed = _listed(root)["hr/pay.md"]
     (root / "hr").rename(tmp_path / "elsewhere")
     source = FolderSource("here", root, 1000)
@@ -89,6 +90,18 @@ def test_what_is_gone_when_fetched_is_called_gone(tmp_path: Path) -> None:
         source.fetch(listed, tmp_path)
     (root / "hr").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(GoneMeanwhile, match="link"):
+        source.fetch(listed, tmp_path)
+
+
+def test_nothing_is_gone_where_the_folder_is_not_mounted(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    _write(root / "pay.md", "x")
+    listed, source = _listed(root)["pay.md"], FolderSource("here", root, 1000)
+    (root / "pay.md").unlink()
+    with pytest.raises(PartUnavailable, match="or empty"):
+        source.fetch(listed, tmp_path)
+    root.rmdir()
+    with pytest.raises(PartUnavailable, match="not there"):
         source.fetch(listed, tmp_path)
 
 

@@ -20,7 +20,7 @@ from kiban.errors import KibanError, PartUnavailable, SourceRefused, TooManyGone
 from kiban.ingest import absorb
 from kiban.ingest.absorb import Reading
 from kiban.ingest.survey import Guard, follow_people, survey
-from kiban.wiring import sources
+from kiban.wiring import far_workers, sources
 from kiban.wiring.furniture import Furniture
 from kiban.wiring.people import PeopleTimes
 from kiban.wiring.side_by_side import AT_ONCE, Failures, Outcome, side_by_side
@@ -59,6 +59,11 @@ class Documents:
         with self._errors.noted(opened.name):
             return survey(opened, furniture.library, furniture.queue, guard)
 
+    @property
+    def read_here(self) -> bool:
+        """Tell whether documents are read in this process, as the settings say."""
+        return self._furniture.settings.ingest_engine == "here"
+
     def next_lease(self, source: str) -> Lease | None:
         return absorb.next_lease(self._furniture.source(source).name, self._furniture.queue)
 
@@ -66,8 +71,11 @@ class Documents:
         return absorb.absorb(self._furniture.source(lease.source), lease, self._reading())
 
     def drain(self, source: str) -> IngestReport:
-        """Read until nothing of a source waits; any number of processes may do so at once."""
-        return absorb.drain(self._furniture.source(source), self._reading())
+        """Read until nothing of a source waits, where the settings say; any number of processes may do so at
+        once."""
+        if self.read_here:
+            return absorb.drain(self._furniture.source(source), self._reading())
+        return IngestReport.total(far_workers.drain(self._furniture.settings, source))
 
     def beside(
         self,

@@ -50,13 +50,16 @@ class FolderSource:
         return Listing(self._below(self.root, NOBODY, set()))
 
     def fetch(self, listed: Listed, folder: Path) -> SourceFile:
-        """Copy a file. Raises GoneMeanwhile, OversizeFile, BrokenFile."""
+        """Copy a file. Raises GoneMeanwhile, OversizeFile, BrokenFile; PartUnavailable on a machine where the
+        folder is not mounted: its documents must not look gone."""
         original = self._original(listed.uri)
         copy = folder / f"{hashlib.sha256(listed.uri.encode()).hexdigest()}{original.suffix.lower()}"
         try:
             with os.fdopen(os.open(original, os.O_RDONLY | os.O_NOFOLLOW), "rb") as content:
                 size, sha256 = _copy(content, copy, self.max_bytes)
         except FileNotFoundError as error:
+            if not self.root.is_dir() or not any(self.root.iterdir()):
+                raise PartUnavailable(f"the folder {self.root} is not there, or empty") from error
             raise GoneMeanwhile(listed.uri) from error
         except OSError as error:
             raise BrokenFile(f"cannot be opened: {error.strerror}") from error
