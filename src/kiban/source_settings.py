@@ -48,6 +48,11 @@ class FolderSettings(AnySource):
 
     kind: Literal["folder"]
     path: Path
+    readers: Literal["yaml", "posix"] = Field(
+        "yaml",
+        description='"posix": owners, groups and modes of the files say who reads, not `.readers.yaml`',
+    )
+    domain: str = Field("", description='With "posix": what follows a login in tokens, e.g. example.com')
     people_seconds: float = Field(2, gt=0, description="How often to ask who is in which group")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 from pydantic import SecretStr
 
 from kiban.backends.sources.folder import FolderSource
+from kiban.backends.sources.posix_readers import PosixReaders
 from kiban.ports import Source
 from kiban.source_settings import (
     ConfluenceSettings,
@@ -41,7 +42,8 @@ def open_source(settings: SourceSettings, max_bytes: int, kept: Path) -> Source:
     what a source may want to find again."""
     match settings:
         case FolderSettings():
-            return FolderSource(settings.name, settings.path, max_bytes)
+            posix = PosixReaders(settings.name, settings.domain) if settings.readers == "posix" else None
+            return FolderSource(settings.name, settings.path, max_bytes, posix)
         case S3Settings():
             return _s3(settings, max_bytes)
         case GitSettings():

@@ -1,4 +1,5 @@
-"""A folder as a source of documents, with its readers in the YAML files that readers.py describes.
+"""A folder as a source of documents, with its readers in the YAML files that readers.py describes, or in the
+owners and modes of its files (posix_readers.py).
 
 Whatever is missing or cannot be understood means nobody.
 """
@@ -13,10 +14,12 @@ import stat
 import time
 import unicodedata
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from kiban.backends.sources.posix_readers import PosixReaders
 from kiban.backends.sources.readers import PEOPLE, READERS, audience_in, is_noise, is_plain, people_in
 from kiban.domain.access import NOBODY, Audience
 from kiban.domain.document import Listed, Listing, SourceFile
@@ -37,17 +40,18 @@ class FolderSource:
     racy-git). No byte is read to list a folder.
     """
 
-    def __init__(self, name: str, root: Path, max_bytes: int) -> None:
+    def __init__(self, name: str, root: Path, max_bytes: int, posix: PosixReaders | None = None) -> None:
         self.name = name
         self.root = root
         self.max_bytes = max_bytes
+        self._posix = posix  # None: YAML files say who reads
 
     def listing(self, cursor: str = "") -> Listing:
         """Return all files in order of their path. Raises PartUnavailable if a folder cannot be listed: its
         documents must not look deleted."""
         if not self.root.is_dir():
             raise PartUnavailable(f"the folder {self.root} cannot be read")
-        return Listing(self._below(self.root, NOBODY, set()))
+        return Listing(self._below(self.root, self._posix or YamlReaders(), set()))
 
     def fetch(self, listed: Listed, folder: Path) -> SourceFile:
         """Copy a file. Raises GoneMeanwhile, OversizeFile, BrokenFile; PartUnavailable on a machine where the
@@ -67,32 +71,36 @@ class FolderSource:
 
     def memberships(self) -> Mapping[str, frozenset[str]]:
         """Return groups by person."""
+        if self._posix is not None:
+            return self._posix.people()
         path = self.root / PEOPLE
         content = _read(path)
         return {} if content is None else people_in(content, str(path))
 
     def rules(self) -> str:
-        """Return what changes whenever a file about readers or people does; cheap enough to ask often."""
+        """Return what changes whenever a file about readers or people does, or an owner or a mode where those
+        say who reads; cheap enough to ask often."""
         digest = hashlib.sha256()
         for folder, below, files in os.walk(self.root):
             below[:] = sorted(name for name in below if not is_noise(name))
-            for name in sorted({READERS, PEOPLE} & set(files)):
+            telling = {READERS, PEOPLE} & set(files) if self._posix is None else {".", *files}
+            for name in sorted(telling):
                 with contextlib.suppress(FileNotFoundError):
-                    digest.update(
-                        f"{folder} {name} {_tag(os.lstat(Path(folder, name)))}\n".encode(
-                            errors="surrogateescape"
-                        )
-                    )
+                    says = self._says(os.lstat(Path(folder, name)))
+                    digest.update(f"{folder} {name} {says}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()
 
-    def _below(self, folder: Path, inherited: Audience, seen: set[str]) -> Iterator[Listed]:
-        audience = _audience(folder, inherited)
-        for entry in self._entries(folder):
+    def _says(self, status: os.stat_result) -> str:
+        return _tag(status) if self._posix is None else f"{status.st_uid} {status.st_gid} {status.st_mode}"
+
+    def _below(self, folder: Path, above: YamlReaders | PosixReaders, seen: set[str]) -> Iterator[Listed]:
+        readers, entries = above.inside(folder), self._entries(folder)
+        for entry in entries:
             if entry.is_symlink() or is_noise(entry.name):
                 continue
             if entry.is_dir():
-                yield from self._below(Path(entry.path), audience, seen)
-            elif entry.is_file() and (listed := self._listed(Path(entry.path), audience)):
+                yield from self._below(Path(entry.path), readers, seen)
+            elif entry.is_file() and (listed := self._listed(Path(entry.path), readers)):
                 if listed.uri in seen:
                     _log.warning("%s differs from another only in its Unicode form: left out", entry.path)
                     continue
@@ -106,7 +114,7 @@ class FolderSource:
         except OSError as error:
             raise PartUnavailable(f"the folder {folder} cannot be listed: {error.strerror}") from error
 
-    def _listed(self, path: Path, audience: Audience) -> Listed | None:
+    def _listed(self, path: Path, readers: YamlReaders | PosixReaders) -> Listed | None:
         uri = unicodedata.normalize("NFC", path.relative_to(self.root).as_posix())
         if any("\ud800" <= character <= "\udfff" for character in uri):
             _log.warning("%r has a name that is not Unicode: left out", path)
@@ -119,7 +127,7 @@ class FolderSource:
             uri,
             _tag(status),
             status.st_size,
-            audience,
+            readers.of(path, status),
             url=path.as_uri(),
             modified=datetime.fromtimestamp(status.st_mtime, UTC),
             identity=f"{status.st_dev}:{status.st_ino}",
@@ -135,6 +143,19 @@ class FolderSource:
         if path.parent.resolve() != self.root.resolve() / path.parent.relative_to(self.root):
             raise GoneMeanwhile(f"{uri}: a folder on its way has become a link")
         return path
+
+
+@dataclass(frozen=True, slots=True)
+class YamlReaders:
+    """Who reads what lies in a folder, by the nearest `.readers.yaml` above."""
+
+    audience: Audience = NOBODY
+
+    def inside(self, folder: Path) -> YamlReaders:
+        return YamlReaders(_audience(folder, self.audience))
+
+    def of(self, path: Path, status: os.stat_result) -> Audience:
+        return self.audience
 
 
 def _as_on_disk(folder: Path, name: str) -> str:
