@@ -6,6 +6,8 @@ keeps no other waiting.
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
@@ -26,7 +28,7 @@ def absorb(lease: Lease) -> IngestReport:
 
 
 @task(cache_policy=NO_CACHE, task_run_name="drain {source}")
-def drain(source: str) -> IngestReport:
+def drain_elsewhere(source: str) -> IngestReport:
     return house().documents.drain(source)
 
 
@@ -53,7 +55,7 @@ def ingest(source: str | None = None, allow_deleting: bool = False, all_sources:
         reports.append(listed.result)
         with failures.gathered():
             if not documents.read_here:
-                reports.append(drain(listed.name))
+                reports.append(drain_elsewhere(listed.name))
             while lease := documents.next_lease(listed.name):
                 reports.append(absorb(lease))
                 house().furniture.progress(len(reports), len(reports), "ingest")
@@ -66,3 +68,21 @@ def ingest(source: str | None = None, allow_deleting: bool = False, all_sources:
     create_table_artifact(key="documents", table=rows, description="Documents by state")
     failures.tell()
     return documents.conclude(report)
+
+
+@flow(name="drain")
+def drain(source: str | None = None) -> IngestReport:
+    """Read what waits, beside whoever else reads: start one run on each machine that is to help.
+
+    Args:
+        source: Its name, or the path of a folder; empty for those in the settings.
+    """
+    documents, failures, reports = house().documents, Failures(), list[IngestReport]()
+    for name in [source] if source else documents.sources():
+        with failures.gathered():
+            while lease := documents.next_lease(name):
+                reports.append(absorb(lease))
+    report = IngestReport.total(reports)
+    create_table_artifact(key="drain", table=[asdict(report)], description="What this run has read")
+    failures.tell()
+    return report

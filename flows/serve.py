@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 
 from prefect import serve
 from prefect.deployments.runner import RunnerDeployment
@@ -10,7 +11,7 @@ from prefect.schedules import Interval
 
 from flows.adapt import adapt, judge
 from flows.generation import build_generation
-from flows.ingest import ingest
+from flows.ingest import drain, ingest
 from flows.nightly import nightly
 from flows.registry import follow_registry
 from flows.tend import follow_people, tend
@@ -21,8 +22,11 @@ AT_ONCE = 3  # runs, and one for each source with a schedule of its own
 MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC)  # what intervals are counted from, whenever serving begins
 
 
-def deployments() -> list[RunnerDeployment]:
-    """Return what is to be run when, whoever runs it: one run of each at a time."""
+def deployments(schedules: Mapping[str, timedelta]) -> list[RunnerDeployment]:
+    """Return what is to be run when, whoever runs it: one run of each at a time, but any number of `drain`.
+
+    `schedules` says how often sources are ingested that have a schedule of their own.
+    """
     return [
         ingest.to_deployment(
             "hourly", cron="0 * * * *", parameters={"all_sources": False}, concurrency_limit=1
@@ -34,8 +38,9 @@ def deployments() -> list[RunnerDeployment]:
                 parameters={"source": name},
                 concurrency_limit=1,
             )
-            for name, every in house().documents.schedules().items()
+            for name, every in schedules.items()
         ),
+        drain.to_deployment("by-hand"),
         adapt.to_deployment("weekly", cron="0 2 * * 0", concurrency_limit=1),
         judge.to_deployment("by-hand", concurrency_limit=1),
         nightly.to_deployment("nightly", cron="30 3 * * *", concurrency_limit=1),
@@ -48,7 +53,8 @@ def deployments() -> list[RunnerDeployment]:
 
 def main() -> None:
     crash_the_silent()
-    serve(*deployments(), limit=AT_ONCE + len(house().documents.schedules()))
+    schedules = house().documents.schedules()
+    serve(*deployments(schedules), limit=AT_ONCE + len(schedules))
 
 
 if __name__ == "__main__":

