@@ -75,6 +75,7 @@ def test_a_peer_that_is_not_installed_says_so(folder: Path) -> None:
     assert [(peer.name, peer.version, peer.parsed) for peer in peers] == [
         ("markitdown", "", 0),
         ("docling", "", 0),
+        ("docling native", "", 0),
     ]
 
 

@@ -58,8 +58,8 @@ def house(settings: Settings) -> dict[str, str]:
 
 
 def _plain(value: object) -> str:
-    is_text = isinstance(value, str | Path)
-    return str(value) if is_text else json.dumps(value, ensure_ascii=False, default=_text)
+    is_text = isinstance(value, str | Path | SecretStr)
+    return _text(value) if is_text else json.dumps(value, ensure_ascii=False, default=_text)
 
 
 def _text(value: object) -> str:
