@@ -59,7 +59,8 @@ def peers(
                     progress=progress,
                 )
             )
-    written = peers_report.keep(runs, out, f"peers-{grown}" if grown else "peers")
+        # After every set: what was measured stays, also when a later one is cut short.
+        written = peers_report.keep(runs, out, f"peers-{grown}" if grown else "peers")
     if as_json:
         typer.echo(written[0].read_text())
     else:
