@@ -56,15 +56,9 @@ class Postgres:
             yield connection
 
     @contextmanager
-    def reading(
-        self, groups: Iterable[str], cut: int = FIRST_CUT, *, pipelined: bool = False
-    ) -> Iterator[Connection]:
+    def reading(self, groups: Iterable[str], cut: int = FIRST_CUT) -> Iterator[Connection]:
         """Give a read-only transaction as kiban_reader that sees what any of these groups may read, all of it
-        as of one moment, and of chunks those of one cut.
-
-        Pipelined, its begin, settings and first query travel together, and so do what is sent before anything
-        is fetched; until it is, a cursor knows neither its columns nor how many rows there are.
-        """
+        as of one moment, and of chunks those of one cut."""
         asked = {"groups": sorted(groups), "cut": str(cut)}
         with _naming_the_part(self._where), ExitStack() as stack:
             connection = None
@@ -72,14 +66,8 @@ class Postgres:
                 connection = self._replica.up_to_date(stack, changes_of(self._readers))
             if connection is None:
                 connection = stack.enter_context(self._readers.connection())
-            if not pipelined:
-                connection.execute(READ_FOR, asked)
-                yield connection
-                return
-            with connection.pipeline():
-                connection.execute(READ_FOR, asked)
-                yield connection
-                connection.commit()
+            connection.execute(READ_FOR, asked)
+            yield connection
 
     def close(self) -> None:
         self._writers.close()

@@ -72,7 +72,7 @@ class PostgresSearch:
         counted = "select coalesce(sum(chunks), 0) from kiban.zone_tally"
         if scope != EVERYTHING:
             counted = f"select count(*) from ({scoping.CHUNKS}) as chunk"
-        with self._reading(who, pipelined=True) as tx:
+        with self._reading(who) as tx:
             found = tx.execute(counted.encode(), scoping.parameters(scope)).fetchone()
             assert found is not None
             return int(found[0])
@@ -110,7 +110,7 @@ class PostgresSearch:
         scope: Scope = EVERYTHING,
     ) -> list[Passage]:
         """Unless `exact`, large zones are searched through their graphs, and the others exactly."""
-        with self._reading(who, pipelined=True) as tx:
+        with self._reading(who) as tx:
             zones = tx.execute(ZONES, [generation]).fetchall()
             graphs = [] if exact else [zone for zone, has_graph in zones if has_graph]
             shape = {
@@ -137,17 +137,17 @@ class PostgresSearch:
     def matching(
         self, who: Principal, terms: Sequence[str], limit: int, *, scope: Scope = EVERYTHING
     ) -> list[Passage]:
-        with self._reading(who, pipelined=True) as tx:
+        with self._reading(who) as tx:
             return [rows.passage(*row) for row in bm25.best(tx, terms, limit, scope, self._cut)]
 
     def pictured(
         self, who: Principal, vector: Vector, embedder_sha256: str, limit: int, *, scope: Scope = EVERYTHING
     ) -> list[Passage]:
-        with self._reading(who, pipelined=True) as tx:
+        with self._reading(who) as tx:
             return pictures.nearest(tx, vector, embedder_sha256, limit, scope)
 
-    def _reading(self, who: Principal, *, pipelined: bool = False) -> AbstractContextManager[Connection]:
-        return self._postgres.reading(who.groups | {EVERYONE}, self._cut, pipelined=pipelined)
+    def _reading(self, who: Principal) -> AbstractContextManager[Connection]:
+        return self._postgres.reading(who.groups | {EVERYONE}, self._cut)
 
 
 class PostgresDirectory:
