@@ -102,6 +102,7 @@ def test_a_finer_cut_answers_after_a_flip_and_the_old_one_after_flipping_back(ho
     assert all(one.whole for one in house.generations.all())
     assert "rules/new.md" in {p.uri for p in house.answers.find("傘を借りる", SOMEONE)}
     assert house.releases.base.generation == new  # what is learnt next begins there
+    assert house.furniture.generation(house.furniture.base_embedder) == new
 
     house.generations.flip_back(actor="aoi", reason="coarser")
     assert house.cut() == ("sudachi-core-A-1", CHUNKING)

@@ -33,9 +33,10 @@ from kiban.backends.tokens import LOCAL_ISSUER, LocalIssuer, TokenVerifier
 from kiban.backends.vllm_adapters import VllmAdapters
 from kiban.backends.vllm_generator import VllmGenerator
 from kiban.backends.weights import shelf
-from kiban.domain.generation import Cut
+from kiban.domain.generation import FIRST_CUT, Cut
 from kiban.domain.learning import Curriculum, Weights
 from kiban.domain.question import Synonyms
+from kiban.errors import NoSuchRelease
 from kiban.ingest.absorb import Cutter
 from kiban.ingest.chunking import MAX, Chunking
 from kiban.ports import Embedder, PictureEmbedder, Progress, Source, Tokenizer
@@ -248,10 +249,17 @@ class Furniture:
     # --- Index generations ---
 
     def generation(self, embedder: Weights, tokenizer: str | None = None, chunking: str | None = None) -> int:
-        """Return the index generation of an embedder and a cut (without one: that of the settings), beginning
-        an empty one if there is none. Raises SettingsError for a cut that this version cannot make."""
-        tokenizer = self.tokenizer_named(tokenizer or self.settings.tokenizer).name
-        chunking = Chunking.named(chunking or self.settings.chunking).name
+        """Return the index generation of an embedder and a cut, beginning an empty one if there is none.
+
+        What is not named is as in the release that candidates are measured against, in an empty house as the
+        settings say. Raises SettingsError for a cut that this version cannot make.
+        """
+        try:
+            now = self.cut_of(ledger.ground(self.ledger).generation)
+        except NoSuchRelease:
+            now = Cut(FIRST_CUT, self.settings.tokenizer, self.settings.chunking)
+        tokenizer = self.tokenizer_named(tokenizer or now.tokenizer).name
+        chunking = Chunking.named(chunking or now.chunking).name
         dimensions = self.embedder(embedder).dimensions
         return self.library.add_generation(
             str(embedder.path), embedder.sha256, dimensions, tokenizer, chunking

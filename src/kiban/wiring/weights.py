@@ -104,8 +104,7 @@ class WeightsMaking:
     def build_generation(self, embedder: Weights) -> int:
         """Embed every chunk once more, beside the generation that answers."""
         furniture = self._furniture
-        cut = furniture.cut_of(self._releases.base.generation)
-        generation = furniture.generation(embedder, cut.tokenizer, cut.chunking)
+        generation = furniture.generation(embedder)
         progress = furniture.stage("generation")
         fill(furniture.library, generation, furniture.embedder(embedder), progress=progress)
         furniture.library.tend_index(furniture.settings.graph_zone_chunks)
