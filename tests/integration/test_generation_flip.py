@@ -72,6 +72,13 @@ def house(postgres: Postgres) -> House:
     return house
 
 
+def two_more(stored: list[int]) -> None:
+    """Wait until nothing is under way that was before."""
+    before = len(stored)
+    while len(stored) < before + 2:
+        threading.Event().wait(0.01)
+
+
 @contextmanager
 def meanwhile(*works: object) -> Iterator[list[BaseException]]:
     """Repeat each work in a thread of its own until the block ends; give what went wrong."""
@@ -98,6 +105,7 @@ def meanwhile(*works: object) -> Iterator[list[BaseException]]:
 def test_building_and_flipping_fails_no_question_and_mixes_nothing(house: House) -> None:
     seen: list[tuple[int, set[str]]] = []
     written = iter(range(40, 10_000))
+    stored: list[int] = []
     paces: list[float] = []
 
     def ask() -> None:
@@ -106,11 +114,13 @@ def test_building_and_flipping_fails_no_question_and_mixes_nothing(house: House)
     def store() -> None:
         number = next(written)
         house.put(f"{number}.md", f"pump number {number} needs oil")
+        stored.append(number)
 
     with meanwhile(ask, ask, store) as wrong:
         new = house.begin(NEW)
         house.embedders = {house.old: OLD, new: NEW}  # as ingestion finds them from its next batch on
         fill(house.library, new, NEW, rate=20, sleep=paces.append)
+        two_more(stored)
         fill(house.library, new, NEW)  # what was under way when the generation began
         flipped = replace(house.release, embedder="new", embedder_sha256="n" * 64, generation=new)
         seen_last = releases.last_seen(house.ledger)
@@ -137,7 +147,7 @@ def test_building_and_flipping_fails_no_question_and_mixes_nothing(house: House)
 
 def test_flipping_to_another_cut_fails_no_question_and_mixes_nothing(postgres: Postgres) -> None:
     """Chunks of the old cut hold all six sentences of a document, those of the new one at most three."""
-    cuts, ledger, chance = TwoCuts(postgres), PostgresLedger(postgres), random.Random(1)
+    cuts, ledger, chance, stored = TwoCuts(postgres), PostgresLedger(postgres), random.Random(1), list[int]()
     base = Release("llm", None, None, None, "old", "o" * 64, cuts.old, "prompt-1", None)
     releases.found(ledger, base, actor="kiban up")
     written = iter(range(10_000))
@@ -147,6 +157,7 @@ def test_flipping_to_another_cut_fails_no_question_and_mixes_nothing(postgres: P
         text = f"pump number {number} needs oil. " * 6
         readers = chance.choice(AUDIENCES)
         cuts.put((ParsedDocument(f"{number} {'-'.join(readers)}.md", (Section(text, Place()),)), readers))
+        stored.append(number)
 
     seen: list[tuple[int, set[int], set[str]]] = []
 
@@ -176,8 +187,8 @@ def test_flipping_to_another_cut_fails_no_question_and_mixes_nothing(postgres: P
         cuts.build()
         new = cuts.new
         assert new is not None
-        while not cuts.known.one(new).whole:  # what was under way when the generation began
-            cuts.build()
+        two_more(stored)
+        cuts.build()  # what was under way when the generation began
         flipped = replace(base, embedder="new", embedder_sha256="n" * 64, generation=new)
         last = releases.last_seen(ledger)
         releases.flip(ledger, flipped, actor="aoi", reason="better", evidence="1-2.json", seen=last)
