@@ -5,42 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import Whitespace
-from tokenizers.processors import TemplateProcessing
-from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
+from tiny_reranker import make_cross_encoder, make_encoder
 
 from kiban.backends.cross_encoder import STEPS, CrossEncoderReranker
 from kiban.errors import BadWeights
-
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "pump", "valve", "oil", "leave", "days"]
-
-
-def make_cross_encoder(folder: Path, labels: int = 1) -> Path:
-    torch.manual_seed(3)
-    words = Tokenizer(WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="[UNK]"))
-    words.pre_tokenizer = Whitespace()
-    words.post_processor = TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
-    )
-    PreTrainedTokenizerFast(
-        tokenizer_object=words, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
-    ).save_pretrained(folder)
-    config = BertConfig(
-        vocab_size=len(WORDS),
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        initializer_range=0.5,
-        num_labels=labels,
-    )
-    BertForSequenceClassification(config).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +41,5 @@ def test_what_is_no_reranker_is_refused(tmp_path: Path) -> None:
         CrossEncoderReranker(tmp_path, "cpu")
     with pytest.raises(BadWeights):
         CrossEncoderReranker(make_cross_encoder(tmp_path / "two", labels=2), "cpu")
+    with pytest.raises(BadWeights, match="without a head"):
+        CrossEncoderReranker(make_encoder(tmp_path / "encoder"), "cpu")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from sentence_transformers import CrossEncoder
+from transformers import AutoConfig
 from transformers.utils import logging as transformers_logging
 
 from kiban.backends.sentence_transformers import has_bfloat16
@@ -66,29 +67,29 @@ class CrossEncoderReranker:
         return next((step for step in STEPS if step <= affordable), 0)
 
 
-def load(
-    path: Path, device: str, dtype: torch.dtype, *, bare: bool = False, layers: int | None = None
-) -> CrossEncoder:
+def load(path: Path, device: str, dtype: torch.dtype, *, layers: int | None = None) -> CrossEncoder:
     """Return the model in a folder, on `device`, never from anywhere else. Raises BadWeights.
 
-    With `bare`, an embedder's folder will do, too: its encoder gets a head that knows nothing yet. With
-    `layers`, only so many are kept, the lowest.
+    An encoder without a head, an embedder's, is refused, unless `layers` says how many of its layers, the
+    lowest, get a head that knows nothing yet.
     """
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
+        config = AutoConfig.from_pretrained(path, local_files_only=True)
+        headless = all(name.endswith("Model") for name in config.architectures or ())
+        if headless and layers is None:
+            raise BadWeights(f"{path} is an encoder without a head that scores.")
+        kept = {"num_hidden_layers": min(layers, config.num_hidden_layers)} if headless and layers else None
         model: CrossEncoder = CrossEncoder(
             str(path),
             device=device,
             local_files_only=True,
             max_length=LONGEST,
             model_kwargs={"dtype": dtype},
-            config_kwargs={"num_hidden_layers": layers} if layers else None,
+            config_kwargs=kept,
         )
     except (OSError, ValueError, KeyError) as error:
         raise BadWeights(f"{path} is not a cross-encoder: {error}") from error
     if model.num_labels != 1:
         raise BadWeights(f"{path} gives {model.num_labels} scores a pair, not one.")
-    architectures = model.config.architectures if model.config else None
-    if not bare and all(name.endswith("Model") for name in architectures or ()):
-        raise BadWeights(f"{path} is an encoder without a head that scores.")
     return model

@@ -33,16 +33,17 @@ Log = Callable[[int, Mapping[str, float]], None]  # step, measures
 class RerankerTrainer:
     """Teaches an encoder to read a question and a passage together (Nogueira & Cho, arXiv 1901.04085).
 
-    The base is an embedder's folder, whose encoder gets a new head, or a cross-encoder's, which goes on from
-    where it is. Every passage is told apart as answering or not, by binary cross entropy against the
-    retriever's own look-alikes, and not ranked within its list: search adds the score to another one, and so
-    it has to mean the same for every question. Word embeddings, most of the weights, stay.
+    The base is an embedder's folder, whose lower layers get a new head (arXiv 2004.03844: most of what is
+    needed lies there), or a cross-encoder's, which goes on from where it is. Every passage is told apart as
+    answering or not, by binary cross entropy against the retriever's own look-alikes, and not ranked within
+    its list: search adds the score to another one, and so it has to mean the same for every question. Word
+    embeddings, most of the weights, stay.
     Equal inputs on an equal machine give equal weights, whether interrupted or not.
     """
 
     base: Path
     device: str = "cpu"  # "cpu" or "cuda"
-    layers: int | None = None  # of the base that are kept, the lowest; None: all
+    layers: int = 6  # of an embedder that are kept, the lowest: reading again costs time at every question
     epochs: int = 1
     learning_rate: float = 1e-4
     batch: int = 32  # questions with a passage, per step
@@ -62,7 +63,7 @@ class RerankerTrainer:
         checkpoints = out / f"checkpoints-{_name(rows, self)}"
         checkpoints.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(self.seed)
-        model = cross_encoder.load(self.base, self.device, torch.float32, bare=True, layers=self.layers)
+        model = cross_encoder.load(self.base, self.device, torch.float32, layers=self.layers)
         model.max_seq_length = self.longest
         self._require_room(model, rows)
         _freeze_words(model)
@@ -189,5 +190,6 @@ def _save(model: CrossEncoder, checkpoints: Path, out: Path) -> Weights:
     model.save_pretrained(str(staging), create_model_card=False)
     for file in staging.iterdir():
         file.replace(out / file.name)
-    shutil.rmtree(checkpoints)
+    for left in out.glob("checkpoints-*"):  # also those of a training that was given up
+        shutil.rmtree(left)
     return Weights.of(out)

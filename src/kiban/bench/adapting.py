@@ -1,41 +1,44 @@
 """What weights learn from one corpus, judged on another.
 
-The embedder is judged by what it finds, the language model in four arms. Curriculum, trainers, prompt,
-server and statistics are the house's own; only the corpora differ. The model is asked through the vLLM that
-the house serves with, so the stack has to run.
+Embedder and reranker are judged by what is found, the language model in four arms. Curriculum, trainers,
+prompt, server and statistics are the house's own; only the corpora differ. The model is asked through the
+vLLM that the house serves with, so the stack has to run for it; without it, any Postgres will do.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
-
-import numpy as np
 
 from kiban.adapt import curriculum
 from kiban.adapt.questions import unanswerable
 from kiban.answer import prompt
+from kiban.backends.candidates import CandidateFolder
 from kiban.backends.weights import verify_adapter
+from kiban.bench.adapt_figures import AdaptFigures, means
 from kiban.bench.classroom import ALL, Classroom
+from kiban.bench.server import Server
 from kiban.domain.evidence import Arm, Comparison, Scored, Verdict
 from kiban.domain.learning import Curriculum, Question, Weights
 from kiban.domain.question import Answer, Passage
 from kiban.domain.release import Release
 from kiban.errors import TooFewExamples
-from kiban.judge import arms, statistics, verdict
+from kiban.judge import arms, verdict
 from kiban.ports import Embedder
 from kiban.release import deploy
+from kiban.retrieve.rerank import Reranking
 from kiban.wiring import House
 from kiban.wiring.answers import SHOWN
 from kiban.wiring.furniture import BASE_MODEL
 
 Made = TypeVar("Made")
-RANKED = 10  # passages by which an embedder is judged
+RANKED = 10  # passages by which retrieval is judged
 WITHHELD_SHARE = 4  # one question in so many is asked with its document withheld
 FEWEST = 8
 
@@ -45,36 +48,11 @@ class Effort:
     """How much is asked and learnt."""
 
     learnt: int = 64  # questions for the language model, an example each
-    pairs: int = 256  # questions for the embedder
+    pairs: int = 256  # questions for the embedder and the reranker
     judged: int = 80  # questions in four arms
-    ranked: int = 400  # questions by which embedders are compared
+    ranked: int = 400  # questions by which retrieval is compared
+    read: int = 16  # passages that the reranker reads, whatever the machine
     seed: int = 20_261_125
-
-
-@dataclass(frozen=True, slots=True)
-class Mean:
-    """A mean over questions, with its 95 % interval clustered by document."""
-
-    mean: float
-    low: float
-    high: float
-    questions: int
-
-
-@dataclass(frozen=True, slots=True)
-class AdaptFigures:
-    """One adaptation, judged."""
-
-    train: str
-    judged_on: str
-    outside: Comparison | None  # the adapted embedder on a third corpus, where it must not lose
-    embedder: Comparison | None
-    arms: dict[Arm, dict[str, Mean]]
-    comparisons: tuple[Comparison, ...]
-    outcome: str
-    reasons: tuple[str, ...]
-    seconds: dict[str, float]
-    made_with: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,40 +60,58 @@ class Learnt:
     """What was made of the corpus to learn from; None for what was not asked for."""
 
     embedder: Weights | None
+    reranker: Weights | None
     adapter: Weights | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What changed in what is found; None for what was not asked for."""
+
+    embedder: Comparison | None = None
+    reranker: Comparison | None = None
 
 
 class AdaptBench:
     """One run, stage by stage."""
 
-    def __init__(self, house: House, effort: Effort, scratch: Path) -> None:
+    def __init__(self, house: House, effort: Effort, keep: Path, postgres: Server) -> None:
+        """Make weights in the folder `keep`, which may hold what an earlier run has left."""
         self._house = house
+        self._postgres = postgres
         self._effort = effort
-        self._scratch = scratch
+        self._kept = CandidateFolder(keep)
         self._seconds: dict[str, float] = {}
         self._base: Embedder = house.furniture.embedder(house.furniture.base_embedder)
 
     def run(
-        self, train: Path, judged_on: Path, outside: Path | None, *, embedder: bool = True, llm: bool = True
+        self,
+        train: Path,
+        judged_on: Path,
+        outside: Path | None,
+        *,
+        embedder: bool = True,
+        reranker: bool = False,
+        llm: bool = True,
     ) -> AdaptFigures:
         """Learn from `train`, judge on `judged_on`, and look for losses on `outside`.
 
         Raises SettingsError for a folder in another layout, TooFewExamples, PartUnavailable.
         """
-        learnt = self._learn(train, embedder=embedder, llm=llm)
+        learnt = self._learn(train, embedder=embedder, reranker=reranker, llm=llm)
         with self._room(judged_on) as room:
-            compared = self._compare(room, judged_on, learnt.embedder)
+            inside = self._compare(room, judged_on, learnt)
             scored = self._ask(room, judged_on, learnt.adapter) if learnt.adapter else []
-        lost = None
-        if outside and learnt.embedder:
+        lost = Found()
+        if outside and (learnt.embedder or learnt.reranker):
             with self._room(outside) as room:
-                lost = self._compare(room, outside, learnt.embedder)
-        decided = verdict.decide("bench", scored, embedder=compared)
-        return self._figures(train, judged_on, lost, compared, scored, decided)
+                lost = self._compare(room, outside, learnt)
+        decided = verdict.decide("bench", scored, embedder=inside.embedder, reranker=inside.reranker)
+        return self._figures(train, judged_on, lost, inside, scored, decided)
 
     # --- Learning ---
 
-    def _learn(self, train: Path, *, embedder: bool, llm: bool) -> Learnt:
+    def _learn(self, train: Path, *, embedder: bool, reranker: bool, llm: bool) -> Learnt:
         effort = self._effort
         with self._room(train) as room:
             generation = room.embed("general", self._base, self._house.furniture.progress)
@@ -123,7 +119,7 @@ class AdaptBench:
             if len(asked) < FEWEST:
                 raise TooFewExamples(f"{train} has {len(asked)} questions whose answers stand in its corpus.")
             lent = curriculum.Classroom(
-                find=lambda question: room.find(question, self._base, generation, SHOWN + 2),
+                find=cache(lambda question: room.find(question, self._base, generation, SHOWN + 2)),
                 render=prompt.render,
                 target=prompt.target,
                 abstention=prompt.abstention,
@@ -139,6 +135,7 @@ class AdaptBench:
             )
         return Learnt(
             self._timed("train embedder", lambda: self._train_embedder(written)) if embedder else None,
+            self._timed("train reranker", lambda: self._train_reranker(written)) if reranker else None,
             self._timed("train adapter", lambda: self._train_adapter(written)) if llm else None,
         )
 
@@ -147,8 +144,20 @@ class AdaptBench:
 
         furniture = self._house.furniture
         trainer = SentenceTransformersTrainer(furniture.base_embedder.path, furniture.device)
-        return trainer.train(
-            written.pairs[: self._effort.pairs], self._scratch / "embedder", furniture.stage("embedder")
+        pairs = written.pairs[: self._effort.pairs]
+        return self._kept.once(
+            self._kept.embedder, lambda out: trainer.train(pairs, out, furniture.stage("embedder"))
+        )
+
+    def _train_reranker(self, written: Curriculum) -> Weights:
+        from kiban.backends.cross_encoder_trainer import RerankerTrainer
+
+        furniture = self._house.furniture
+        base = furniture.base_reranker or furniture.base_embedder
+        trainer = RerankerTrainer(base.path, furniture.device)
+        pairs = written.pairs[: self._effort.pairs]
+        return self._kept.once(
+            self._kept.reranker, lambda out: trainer.train(pairs, out, furniture.stage("reranker"))
         )
 
     def _train_adapter(self, written: Curriculum) -> Weights:
@@ -163,24 +172,38 @@ class AdaptBench:
             epochs=settings.epochs,
             device=furniture.device,
         )
-        return trainer.train(fewer, self._scratch / "adapter", furniture.stage("adapter"))
+        return self._kept.once(
+            self._kept.adapter, lambda out: trainer.train(fewer, out, furniture.stage("adapter"))
+        )
 
     # --- Judging ---
 
-    def _compare(self, room: Classroom, folder: Path, adapted: Weights | None) -> Comparison | None:
-        """Compare what the general and the adapted embedder find; the general one is left in the room."""
+    def _compare(self, room: Classroom, folder: Path, learnt: Learnt) -> Found:
+        """Compare what is found with and without what was learnt, one thing at a time."""
         furniture, effort = self._house.furniture, self._effort
         general = room.embed("general", self._base, furniture.progress)
-        if adapted is None:
-            return None
-        turned = furniture.embedder(adapted)
-        generation = room.embed("adapted", turned, furniture.progress)
         asked = room.questions(folder, effort.ranked, effort.seed)
 
-        def rank(embedder: Embedder, of: int) -> list[list[Passage]]:
-            return [room.find(question.text, embedder, of, RANKED) for question in asked]
+        def rank(embedder: Embedder, of: int, reranking: Reranking | None = None) -> list[list[Passage]]:
+            return [room.find(question.text, embedder, of, RANKED, reranking) for question in asked]
 
-        return verdict.judge_retrieval(asked, rank(self._base, general), rank(turned, generation))
+        plain = rank(self._base, general)
+        embedder = reranker = None
+        if learnt.embedder:
+            turned = furniture.embedder(learnt.embedder)
+            found = rank(turned, room.embed("adapted", turned, furniture.progress))
+            embedder = verdict.judge_retrieval(asked, plain, found)
+        if learnt.reranker:
+            reading = self._reranking(learnt.reranker)
+            found = self._timed("read again", lambda: rank(self._base, general, reading))
+            reranker = verdict.judge_retrieval(asked, plain, found, name=verdict.RERANKED)
+        return Found(embedder, reranker)
+
+    def _reranking(self, weights: Weights) -> Reranking:
+        from kiban.backends.cross_encoder import CrossEncoderReranker
+
+        reranker = CrossEncoderReranker(weights.path, device=self._house.furniture.device)
+        return Reranking(reranker, self._effort.read)
 
     def _ask(self, room: Classroom, folder: Path, adapter: Weights) -> list[Scored]:
         """Ask the model in four arms, all with the general embedder, so that one thing differs."""
@@ -237,17 +260,19 @@ class AdaptBench:
         self,
         train: Path,
         judged_on: Path,
-        outside: Comparison | None,
-        embedder: Comparison | None,
+        outside: Found,
+        inside: Found,
         scored: Sequence[Scored],
         decided: Verdict,
     ) -> AdaptFigures:
         return AdaptFigures(
             train=train.name,
             judged_on=judged_on.name,
-            outside=outside,
-            embedder=embedder,
-            arms=_arms(scored),
+            outside=outside.embedder,
+            embedder=inside.embedder,
+            reranker_outside=outside.reranker,
+            reranker=inside.reranker,
+            arms=means(scored),
             comparisons=decided.evaluation.comparisons,
             outcome=decided.outcome,
             reasons=decided.reasons,
@@ -256,34 +281,11 @@ class AdaptBench:
         )
 
     def _room(self, folder: Path) -> AbstractContextManager[Classroom]:
-        furniture = self._house.furniture
-        return Classroom.of(folder, furniture.roles.admin, furniture.roles.passwords, furniture.tokenizer)
+        postgres, tokenizer = self._postgres, self._house.furniture.tokenizer
+        return Classroom.of(folder, postgres.admin, postgres.passwords, tokenizer)
 
     def _timed(self, name: str, work: Callable[[], Made]) -> Made:
         began = time.monotonic()
         made = work()
         self._seconds[name] = time.monotonic() - began
         return made
-
-
-def _arms(scored: Sequence[Scored]) -> dict[Arm, dict[str, Mean]]:
-    """Return every measure's mean in every arm, with its interval."""
-    figures: dict[Arm, dict[str, Mean]] = {}
-    for arm in dict.fromkeys(one.arm for one in scored):
-        of_arm = [one for one in scored if one.arm is arm]
-        figures[arm] = {
-            name: found for name, measure in verdict.MEASURES.items() if (found := _mean(of_arm, measure))
-        }
-    return figures
-
-
-def _mean(scored: Sequence[Scored], measure: verdict.Measure) -> Mean | None:
-    values: Mapping[Question, float] = {
-        one.question: value for one in scored if (value := measure(one)) is not None
-    }
-    if not values:
-        return None
-    array = np.array(list(values.values()))
-    documents = [question.lineage.document_id for question in values]
-    low, high = statistics.interval(array, documents, level=0.95)
-    return Mean(float(array.mean()), low, high, len(array))

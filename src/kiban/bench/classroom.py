@@ -17,6 +17,7 @@ from kiban.domain.learning import Lineage, Question
 from kiban.domain.question import Passage
 from kiban.ingest import chunking
 from kiban.ports import Embedder, Progress, Tokenizer
+from kiban.retrieve.rerank import Reranking
 from kiban.retrieve.search import find
 
 ALL = Audience(frozenset({EVERYONE}))
@@ -62,7 +63,14 @@ class Classroom:
         self.library.tend_index()
         return generation
 
-    def find(self, question: str, embedder: Embedder, generation: int, limit: int) -> list[Passage]:
+    def find(
+        self,
+        question: str,
+        embedder: Embedder,
+        generation: int,
+        limit: int,
+        reranking: Reranking | None = None,
+    ) -> list[Passage]:
         return find(
             question,
             SOMEONE,
@@ -71,6 +79,7 @@ class Classroom:
             embedder=embedder,
             generation=generation,
             limit=limit,
+            reranking=reranking,
         )
 
     def documents(self) -> dict[int, Document]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import platform
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -21,6 +21,10 @@ from kiban.cli.peers import peers
 from kiban.cli.quick import quick
 from kiban.cli.scale import scale
 from kiban.cli.secrets import secrets
+from kiban.retrieve.rerank import Reranking
+
+if TYPE_CHECKING:
+    from kiban.wiring.furniture import Furniture
 
 bench = typer.Typer(help="Measure.", invoke_without_command=True)
 bench.command()(attacks)
@@ -71,6 +75,10 @@ def retrieval(
         typer.Option(help="Use the embedder of this index generation: its number or its embedder."),
     ] = None,
     embedder: Annotated[str | None, typer.Option(help="A known name, a folder or a hub id.")] = None,
+    read: Annotated[
+        int | None, typer.Option(help="Passages the reranker reads; without it, what rerank_ms allows here.")
+    ] = None,
+    weight: Annotated[float | None, typer.Option(help="Of the reranker's score, 0 to 1.")] = None,
     as_json: Json = False,
 ) -> None:
     """nDCG, recall, MRR and milliseconds of each lane, on any folder in BEIR layout.
@@ -91,7 +99,7 @@ def retrieval(
             tokenizer=furniture.tokenizer,
             embedder=furniture.embedder(house().generations.weights(generation, embedder)),
             lanes=chosen,
-            reranking=furniture.reranking(),
+            reranking=_reranking(furniture, read, weight),
             limit=limit,
             exact_limit=furniture.settings.exact_lane_limit,
             graph_zone_chunks=furniture.settings.graph_zone_chunks,
@@ -103,6 +111,19 @@ def retrieval(
         Console().print(finding.table(figures), markup=False, highlight=False)
 
 
+def _reranking(furniture: Furniture, read: int | None, weight: float | None) -> Reranking | None:
+    """Return the reranker of the settings, reading and counting as much as was asked for."""
+    from kiban.backends.cross_encoder import CrossEncoderReranker
+
+    if furniture.base_reranker is None:
+        return None
+    if read is None:
+        found = furniture.reranking()
+    else:
+        found = Reranking(CrossEncoderReranker(furniture.base_reranker.path, furniture.device), read)
+    return found if found is None or weight is None else replace(found, weight=weight)
+
+
 @bench.command()
 def adapt(
     train: Annotated[Path, typer.Option(help="Folder to learn from; queries.jsonl with answers.")],
@@ -111,20 +132,33 @@ def adapt(
         Path | None, typer.Option(help="A third folder, on which the adapted embedder must not lose.")
     ] = None,
     learnt: Annotated[int, typer.Option(help="Questions the language model learns from.")] = 64,
-    pairs: Annotated[int, typer.Option(help="Questions the embedder learns from.")] = 256,
+    pairs: Annotated[int, typer.Option(help="Questions that embedder and reranker learn from.")] = 256,
     judged: Annotated[int, typer.Option(help="Questions asked in four arms.")] = 80,
-    ranked: Annotated[int, typer.Option(help="Questions by which embedders are compared.")] = 400,
+    ranked: Annotated[int, typer.Option(help="Questions by which retrieval is compared.")] = 400,
+    embedder: Annotated[bool, typer.Option(help="Adapt the embedder.")] = True,
+    reranker: Annotated[bool, typer.Option(help="Adapt a reranker, too: minutes more on a CPU.")] = False,
     llm: Annotated[bool, typer.Option(help="Adapt the language model, too; the stack has to run.")] = True,
+    keep: Annotated[
+        Path | None, typer.Option(help="Keep the weights in this folder, and use those there.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Adapt on one folder in BEIR layout with answers, judge on another: every arm, with intervals."""
     from kiban.bench.adapting import AdaptBench, Effort
+    from kiban.bench.server import server
+    from kiban.judge import phrases
     from kiban.wiring import house
 
     effort = Effort(learnt, pairs, judged, ranked)
-    with bars(quiet=as_json) as progress, TemporaryDirectory(prefix="kiban-bench-") as scratch:
-        house().furniture.progress = progress
-        figures = AdaptBench(house(), effort, Path(scratch)).run(train, evaluate, outside, llm=llm)
+    furniture = house().furniture
+    with (
+        bars(quiet=as_json) as furniture.progress,
+        TemporaryDirectory(prefix="kiban-bench-") as scratch,
+        server(furniture) as postgres,
+    ):
+        figures = AdaptBench(house(), effort, keep or Path(scratch), postgres).run(
+            train, evaluate, outside, embedder=embedder, reranker=reranker, llm=llm
+        )
     if as_json:
         typer.echo(json.dumps(asdict(figures), ensure_ascii=False, indent=1))
         return
@@ -133,7 +167,9 @@ def adapt(
         cells = (means.get(name) for name in measure)
         shown.add_row(arm, *(f"{c.mean:.2f} [{c.low:.2f}, {c.high:.2f}]" if c else "–" for c in cells))
     Console().print(shown)
-    for reason in (*figures.reasons, f"Verdict: {figures.outcome}"):
+    outside_of = (figures.outside, figures.reranker_outside)
+    lost = [f"Outside: {phrases.english(comparison)}" for comparison in outside_of if comparison]
+    for reason in (*figures.reasons, *lost, f"Verdict: {figures.outcome}"):
         Console().print(reason, markup=False, highlight=False)
 
 
