@@ -38,7 +38,11 @@ def train_adapter(curriculum: Curriculum) -> Weights:
 
 @task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5)
 def register(
-    curriculum: Curriculum, adapter: Weights, embedder: Weights, generation: int, reranker: Weights | None
+    curriculum: Curriculum,
+    adapter: Weights,
+    embedder: Weights | None = None,
+    generation: int | None = None,
+    reranker: Weights | None = None,
 ) -> Candidate:
     return house().weights.register(curriculum, adapter, embedder, generation, reranker)
 

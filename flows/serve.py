@@ -16,6 +16,7 @@ from flows.nightly import nightly
 from flows.registry import follow_registry
 from flows.tend import follow_people, tend
 from flows.zombies import crash_the_silent
+from flows.zones import adapt_zone, adapt_zones
 from kiban.wiring import house
 
 AT_ONCE = 3  # runs, and one for each source with a schedule of its own
@@ -42,6 +43,8 @@ def deployments(schedules: Mapping[str, timedelta]) -> list[RunnerDeployment]:
         ),
         drain.to_deployment("by-hand"),
         adapt.to_deployment("weekly", cron="0 2 * * 0", concurrency_limit=1),
+        adapt_zones.to_deployment("weekly", cron="0 4 * * 0", concurrency_limit=1),
+        adapt_zone.to_deployment("by-hand", concurrency_limit=1),
         judge.to_deployment("by-hand", concurrency_limit=1),
         nightly.to_deployment("nightly", cron="30 3 * * *", concurrency_limit=1),
         build_generation.to_deployment("by-hand", concurrency_limit=1),

@@ -19,8 +19,9 @@ def gpu(settings: Settings) -> bool:
     return machine.uses_gpu(settings.device)
 
 
-def flags(rank: int, *, gpu: bool) -> list[str]:
-    """Return vLLM's flags. Adapters are loaded while it runs: two in one batch, eight kept in memory."""
+def flags(rank: int, adapters: int, *, gpu: bool) -> list[str]:
+    """Return vLLM's flags. Adapters are loaded while it runs: so many in one batch, and three times as many
+    kept in memory, for those of the two releases before; others are read from disk again when asked for."""
     on_gpu = ["--gpu-memory-utilization", "0.5"]  # training needs the other half
     on_cpu = ["--worker-extension-cls", "services.vllm_lora.LoraByAdapter"]  # eight times as fast
     return [
@@ -29,8 +30,8 @@ def flags(rank: int, *, gpu: bool) -> list[str]:
         "--max-num-seqs", str(SEQUENCES),
         "--enable-lora",
         "--max-lora-rank", str(rank),
-        "--max-loras", "2",
-        "--max-cpu-loras", "8",
+        "--max-loras", str(adapters),
+        "--max-cpu-loras", str(3 * adapters),
         *(on_gpu if gpu else on_cpu),
     ]  # fmt: skip
 
@@ -42,7 +43,7 @@ def command(settings: Settings) -> list[str]:
         "--model", str(environment.llm_folder(settings)),
         "--host", settings.host,
         "--port", str(settings.vllm_port),
-        *flags(settings.lora_rank, gpu=gpu(settings)),
+        *flags(settings.lora_rank, settings.adapters_at_once, gpu=gpu(settings)),
     ]  # fmt: skip
 
 

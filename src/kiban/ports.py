@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from kiban.domain.access import Principal
+from kiban.domain.access import Audience, Principal
 from kiban.domain.document import (
     Arrival,
     Document,
@@ -22,7 +22,7 @@ from kiban.domain.document import (
     Tombstone,
 )
 from kiban.domain.feedback import Feedback
-from kiban.domain.learning import Curriculum, TrainingPair, Weights
+from kiban.domain.learning import Curriculum, EveryonesPairs, Weights
 from kiban.domain.question import EVERYTHING, PROSE, Form, Passage, Scope, Turn, Usage
 from kiban.domain.release import Action, LedgerEntry, Release, Shelf
 from kiban.domain.sensitive import Finding
@@ -210,6 +210,10 @@ class SearchIndex(Protocol):
 
     def documents(self, who: Principal) -> list[Document]: ...
 
+    def audience(self, who: Principal, document_id: int) -> Audience:
+        """Return who may read a document now; nobody if it is absent or not for `who`."""
+        ...
+
     def browse(self, who: Principal) -> list[Passage]:
         """Return every chunk the principal may read, by document and ordinal; score is 0."""
         ...
@@ -293,6 +297,11 @@ class Ledger(Protocol):
         """Raises NoSuchRelease."""
         ...
 
+    def keep_release(self, release: Release) -> None:
+        """Remember a release that answered without any entry naming it: a part of one, or what a withdrawal
+        not yet written down has left."""
+        ...
+
     def append(
         self, *, after: int, actor: str, action: Action, release: Release, reason: str, evidence: str
     ) -> LedgerEntry:
@@ -360,6 +369,6 @@ class LanguageTrainer(Protocol):
 
 
 class EmbedderTrainer(Protocol):
-    """Makes an embedder from questions and the passages that answer them."""
+    """Makes an embedder from questions and the passages that answer them, all of which everyone may read."""
 
-    def train(self, pairs: Sequence[TrainingPair], out: Path, progress: Progress) -> Weights: ...
+    def train(self, pairs: EveryonesPairs, out: Path, progress: Progress) -> Weights: ...

@@ -148,6 +148,12 @@ class Settings(BaseSettings):
     audited_secrets: int = Field(
         4, ge=1, description="Secrets, and restricted facts, that an adapter is audited for, at most"
     )
+    zone_documents: int = Field(
+        50, ge=2, description="Train an adapter of its own for each zone of this many documents"
+    )
+    adapters_at_once: int = Field(
+        4, ge=1, le=64, description="Adapters that vLLM applies in one batch: everyone's and those of zones"
+    )
     judging_questions: int = Field(80, ge=8, description="Held-out questions to judge with, at most")
 
     @field_validator("sources")

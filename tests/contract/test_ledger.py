@@ -67,3 +67,13 @@ def test_a_curriculum_is_kept_once_and_its_release_refers_to_it(ledger: Ledger) 
     write(ledger, 1, learnt)
     assert ledger.release(learnt.id) == learnt
     assert ledger.tainted() == {}
+
+
+def test_a_release_that_answered_without_an_entry_is_remembered(ledger: Ledger) -> None:
+    part = replace(BASE, prompt_version="prompt-2")
+    ledger.keep_release(part)
+    ledger.keep_release(part)
+    assert ledger.release(part.id) == part
+    assert ledger.entries() == []
+    write(ledger, 0, part)
+    assert ledger.release(part.id) == part

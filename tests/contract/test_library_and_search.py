@@ -11,7 +11,7 @@ import pytest
 from kiban.backends.postgres.connect import Postgres
 from kiban.backends.postgres.library import PostgresLibrary
 from kiban.backends.postgres.search import PostgresSearch
-from kiban.domain.access import Audience, Principal
+from kiban.domain.access import NOBODY, Audience, Principal
 from kiban.domain.document import Arrival, DocumentState, Place
 from kiban.domain.question import Passage, Scope
 from kiban.ports import Library, SearchIndex
@@ -244,3 +244,52 @@ def test_a_scope_changes_no_score(shelf: Shelf) -> None:
     everywhere = shelf.search.matching(SOMEONE, ["pump", "valve"], 10)
     within = shelf.search.matching(SOMEONE, ["pump", "valve"], 10, scope=Scope(under="b/"))
     assert within == [passage for passage in everywhere if passage.uri == "b/2.md"] != []
+
+
+READERS = (
+    {"everyone"},
+    {"hr"},
+    {"lab"},
+    {"hr", "lab"},
+    {"hr", "lab", "plant"},
+    {"plant"},
+    {"everyone", "hr"},
+    set[str](),
+)
+
+
+@pytest.mark.parametrize("zone", [{"hr"}, {"hr", "lab"}, {"hr", "lab", "plant"}, {"everyone"}, set[str]()])
+def test_members_of_a_zone_together_read_what_each_of_them_may_read(shelf: Shelf, zone: set[str]) -> None:
+    """And what only some of them may read changes nothing that is found for them, not even a score."""
+    members = Principal.members(Audience(frozenset(zone)))
+    readable = [number for number, readers in enumerate(READERS) if "everyone" in readers]
+    if zone and zone != {"everyone"}:
+        readable = [n for n, readers in enumerate(READERS) if "everyone" in readers or readers >= zone]
+
+    def found() -> list[list[tuple[str, float]]]:
+        near, terms = shelf.near(members, "oil for pumps", 50), ["oil", "pumps", "of"]
+        lanes = [shelf.search.browse(members), near, shelf.search.matching(members, terms, 50)]
+        return [[(passage.uri, passage.score) for passage in lane] for lane in lanes]
+
+    def put(number: int) -> None:
+        shelf.put(arrival(f"{number}.md", f"oil {number * 'of '} pumps {number}", readers=READERS[number]))
+
+    for number in readable:
+        put(number)
+    alone = found()
+    for number in set(range(len(READERS))) - set(readable):
+        put(number)
+    assert found() == alone
+    assert {uri for lane in alone for uri, _ in lane} == {f"{number}.md" for number in readable}
+    assert {document.uri for document in shelf.search.documents(members)} == {f"{n}.md" for n in readable}
+
+
+def test_who_may_read_a_document_is_told_only_to_those(shelf: Shelf) -> None:
+    shelf.put(arrival("a.md", "one"), arrival("b.md", "two", readers={"hr", "lab"}))
+    ids = {document.uri: document.id for document in shelf.library.documents()}
+    assert shelf.search.audience(SOMEONE, ids["a.md"]) == Audience(frozenset({"everyone"}))
+    assert shelf.search.audience(AOI, ids["b.md"]) == Audience(frozenset({"hr", "lab"}))
+    assert shelf.search.audience(SOMEONE, ids["b.md"]) == shelf.search.audience(SOMEONE, 10**6) == NOBODY
+    for document in shelf.library.documents():
+        shelf.library.move_audience("files", arrival(document.uri, "", readers={"lab"}).file)
+    assert shelf.search.audience(AOI, ids["b.md"]) == NOBODY

@@ -17,7 +17,7 @@ from tiny_files import make_tiny_embedder
 from kiban.backends.sentence_transformers import SentenceTransformersEmbedder
 from kiban.backends.sentence_transformers_trainer import SentenceTransformersTrainer
 from kiban.domain.access import EVERYONE, Audience
-from kiban.domain.learning import TrainingPair, Weights
+from kiban.domain.learning import EveryonesPairs, TrainingPair, Weights
 from kiban.errors import BadWeights, CutShort, TooFewExamples
 
 WORDS = "embeddings.word_embeddings.weight"
@@ -44,7 +44,7 @@ def pair(subject: str, *negatives: str) -> TrainingPair:
 
 def train(base: Path, out: Path, **settings: object) -> Weights:
     trainer = SentenceTransformersTrainer(base, **settings)  # type: ignore[arg-type]
-    return trainer.train([*map(pair, SUBJECTS)], out, lambda done, total, what: None)
+    return trainer.train(EveryonesPairs(map(pair, SUBJECTS)), out, lambda done, total, what: None)
 
 
 def test_vectors_have_unit_length_and_the_models_dimensions(base: Path) -> None:
@@ -165,13 +165,15 @@ def test_every_step_is_told_with_its_loss(base: Path, tmp_path: Path) -> None:
     trainer = SentenceTransformersTrainer(
         base, batch=4, epochs=2, log=lambda step, measures: measured.append(step) if measures else None
     )
-    trainer.train([*map(pair, SUBJECTS)], tmp_path / "out", lambda *step: told.append(step))
+    trainer.train(EveryonesPairs(map(pair, SUBJECTS)), tmp_path / "out", lambda *step: told.append(step))
     assert [done for done, _, _ in told] == measured == [1, 2, 3, 4]
     assert {(total, what) for _, total, what in told} == {(4, "train embedder")}
 
 
 def test_look_alikes_are_used_when_asked_for(base: Path, tmp_path: Path) -> None:
-    pairs = [pair(subject, f"{subject}交換") for subject in SUBJECTS[:6]] + [*map(pair, SUBJECTS[6:])]
+    pairs = EveryonesPairs(
+        [pair(subject, f"{subject}交換") for subject in SUBJECTS[:6]] + [*map(pair, SUBJECTS[6:])]
+    )
     plain = SentenceTransformersTrainer(base).train(pairs, tmp_path / "a", lambda *step: None)
     hard = SentenceTransformersTrainer(base, negatives=2).train(pairs, tmp_path / "b", lambda *step: None)
     assert plain.sha256 != hard.sha256
@@ -179,7 +181,7 @@ def test_look_alikes_are_used_when_asked_for(base: Path, tmp_path: Path) -> None
 
 def test_one_pair_is_too_few(base: Path, tmp_path: Path) -> None:
     with pytest.raises(TooFewExamples):
-        SentenceTransformersTrainer(base).train([pair("旅費")], tmp_path, lambda *step: None)
+        SentenceTransformersTrainer(base).train(EveryonesPairs([pair("旅費")]), tmp_path, lambda *step: None)
 
 
 def test_notes_about_the_base_are_not_passed_on(base: Path, tmp_path: Path) -> None:

@@ -67,8 +67,8 @@ def test_a_document_that_changed_or_is_not_for_everyone_teaches_nothing() -> Non
     newer = {1: replace(documents[0], version=2)}
     assert lessons([given()], newer, passages, examples=9)[1].outdated == 1
     assert lessons([given()], {1: documents[0]}, [passage(1, "改められた。")], examples=9)[1].outdated == 1
-    assert lessons([given()], {1: document(1, hr)}, passages, examples=9)[1].not_for_everyone == 1
-    assert lessons([given()], {}, passages, examples=9)[1].not_for_everyone == 1
+    assert lessons([given()], {1: document(1, hr)}, passages, examples=9)[1].not_of_the_zone == 1
+    assert lessons([given()], {}, passages, examples=9)[1].not_of_the_zone == 1
 
 
 def test_one_author_gives_one_in_a_hundred_examples_at_most() -> None:

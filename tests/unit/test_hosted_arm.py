@@ -11,7 +11,7 @@ import pytest
 from judging import passage, question
 
 from kiban.backends.vllm_generator import VllmGenerator
-from kiban.domain.access import Audience, Principal
+from kiban.domain.access import ALL, Audience, Principal
 from kiban.domain.evidence import Arm
 from kiban.domain.learning import Question
 from kiban.domain.question import Passage
@@ -19,6 +19,7 @@ from kiban.errors import NotPermitted
 from kiban.testing import ModelServer
 from kiban.wiring.evidence import Evidence
 
+PROPOSED = SimpleNamespace(adapter="everyone@1")
 RESTRICTED = replace(question(), audience=Audience(frozenset({"hr"})))
 
 
@@ -48,7 +49,7 @@ def evidence(url: str, readers: Readers) -> Evidence:
 
 
 def arms_for(url: str, exam: Sequence[Question], readers: Readers | None = None) -> dict[Arm, Any]:
-    return dict(evidence(url, readers or Readers())._arms("proposed", exam))  # type: ignore[arg-type]
+    return dict(evidence(url, readers or Readers())._arms(PROPOSED, ALL, exam))  # type: ignore[arg-type]
 
 
 def test_it_is_off_by_default() -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from judging import passage, question, scored_arms
 
+from kiban.domain.access import Audience
 from kiban.domain.evidence import Arm, Outcome
 from kiban.judge import statistics
 from kiban.judge.measures import reciprocal_rank
@@ -118,3 +120,25 @@ def test_the_reranker_is_earned_apart_from_what_it_reads_again() -> None:
 
 def test_nothing_to_judge_earns_nothing() -> None:
     assert decide("c", []).outcome is Outcome.CANNOT_TELL
+
+
+@pytest.mark.parametrize(
+    ("everyone", "outcome"), [(PLAIN, Outcome.PASS), (TAUGHT, Outcome.CANNOT_TELL)], ids=["behind", "as good"]
+)
+def test_a_zones_adapter_has_to_beat_everyones_too_where_that_one_answers(
+    everyone: dict[str, float], outcome: Outcome
+) -> None:
+    hr = Audience(frozenset({"hr"}))
+    shape = {"answerable": 60, "unanswerable": 20, "documents": 20}
+    scored = scored_arms(PLAIN, TAUGHT, **shape)  # type: ignore[arg-type]
+    assert decide("c", scored, zone=hr).outcome is Outcome.PASS
+    for_everyone = [
+        replace(each, arm=Arm.EVERYONE_RAG)
+        for each in scored_arms(PLAIN, everyone, seed=1, **shape)  # type: ignore[arg-type]
+        if each.arm is (Arm.BASE_RAG if everyone is PLAIN else Arm.ADAPTED_RAG)
+    ]
+    verdict = decide("c", [*scored, *for_everyone], zone=hr)
+    assert (verdict.outcome, verdict.zone) == (outcome, hr)
+    against = [each.against for each in verdict.evaluation.comparisons]
+    assert against.count(Arm.EVERYONE_RAG) == against.count(Arm.BASE_RAG) == 6
+    assert sum("Against everyone's adapter" in reason for reason in verdict.reasons) == 6

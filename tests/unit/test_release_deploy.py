@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kiban.domain.learning import Weights
-from kiban.domain.release import Release
+from kiban.domain.release import Release, ZoneAdapter
 from kiban.errors import BadWeights, NoEffect
 from kiban.release.deploy import Deployed, converge, deploy, shelve
 from kiban.testing import MemoryAdapterHost, write_adapter
@@ -186,3 +186,27 @@ def test_a_shelf_somebody_wrote_to_is_not_loaded_again(host: MemoryAdapterHost, 
 def test_the_base_release_needs_no_adapter(host: MemoryAdapterHost) -> None:
     base = Release("qwen", None, None, None, "e5", "e" * 64, 1, "p1", None)
     assert not converge(base, host, base_model="base")
+
+
+def test_the_adapters_of_all_zones_are_loaded_and_each_is_shown_to_apply(
+    host: MemoryAdapterHost, tmp_path: Path
+) -> None:
+    everyone, hr, lab = (
+        put(write_adapter(tmp_path / name, strength), host, tmp_path, name)
+        for name, strength in (("everyone", 0.1), ("zone-hr", 0.2), ("zone-lab", 0.3))
+    )
+    release = released(everyone)
+    for group, deployed in (("hr", hr), ("lab", lab)):
+        weights = deployed.weights
+        release = release.with_zone(
+            ZoneAdapter((group,), deployed.name, str(weights.path), weights.sha256, group)
+        )
+    host.restart()
+    assert converge(release, host, base_model="base")
+    assert host.adapters() == {everyone.name, hr.name, lab.name}
+    host.restart()
+    host.load(hr.name, hr.weights.path)
+    host._strengths[hr.name] = 0.0
+    with pytest.raises(NoEffect, match="zone-hr"):
+        converge(release, host, base_model="base")
+    assert host.adapters() == {everyone.name, hr.name, lab.name}  # one that fails does not keep others away

@@ -5,10 +5,22 @@ from dataclasses import replace
 
 import pytest
 
+from kiban.domain.access import Audience
 from kiban.domain.evidence import Evaluation, Outcome, Verdict
 from kiban.domain.release import Action, Release, ZoneAdapter, tampered
 from kiban.errors import ConcurrentRelease, NoSuchRelease, NotEarned
-from kiban.release.ledger import found, history, in_force, last_seen, promote, rollback, withdraw
+from kiban.release.ledger import (
+    flip,
+    flip_back,
+    found,
+    ground,
+    history,
+    in_force,
+    last_seen,
+    promote,
+    rollback,
+    withdraw,
+)
 from kiban.testing import MemoryLedger
 
 BASE = Release("qwen@1", None, None, None, "e5", "e" * 64, 1, "p1", None)
@@ -184,3 +196,131 @@ def test_an_edited_dropped_or_moved_entry_is_detected(ledger: MemoryLedger) -> N
     assert tampered([whole[0], replace(whole[1], actor="nobody"), *whole[2:]]) == 2
     assert tampered([whole[0], *whole[2:]]) == 2
     assert tampered([whole[0], whole[2], whole[1], whole[3]]) == 2
+
+
+# --- Zones ---
+
+
+def with_zone(release: Release, group: str, number: int = 1) -> Release:
+    name = f"{group}@{number}"
+    return release.with_zone(ZoneAdapter((group,), name, f"/shelf/{name}", name, f"of {name}"))
+
+
+def put_zone(ledger: MemoryLedger, group: str, number: int = 1) -> Release:
+    release = with_zone(in_force(ledger), group, number)
+    put(ledger, release, replace(PASSED, zone=Audience(frozenset({group}))))
+    return release
+
+
+@pytest.fixture
+def zoned(ledger: MemoryLedger) -> MemoryLedger:
+    """Give a ledger in which everyone, hr and lab have adapters, earned in this order."""
+    put(ledger, adapted("a"))
+    put_zone(ledger, "hr")
+    put_zone(ledger, "lab")
+    return ledger
+
+
+def names(release: Release) -> list[str]:
+    return [adapter.name for adapter in release.adapters]
+
+
+def test_a_zones_adapter_joins_those_in_force(zoned: MemoryLedger) -> None:
+    assert names(in_force(zoned)) == ["a", "hr@1", "lab@1"]
+    put_zone(zoned, "hr", 2)
+    assert names(in_force(zoned)) == ["a", "hr@2", "lab@1"]
+    assert in_force(zoned).embedder == BASE.embedder
+
+
+@pytest.mark.parametrize(
+    ("tainted", "left"),
+    [
+        ({"of hr@1"}, ["a", "lab@1"]),
+        ({"of hr@1", "of lab@1"}, ["a"]),
+        ({"of a"}, ["hr@1", "lab@1"]),
+        ({"of a", "of lab@1"}, ["hr@1"]),
+        ({"of a", "of hr@1", "of lab@1"}, []),
+    ],
+)
+def test_weights_go_alone_and_at_once(zoned: MemoryLedger, tainted: set[str], left: list[str]) -> None:
+    before = zoned.entries()
+    for curriculum in tainted:
+        zoned.taint(curriculum, "gone.md")
+    assert names(in_force(zoned)) == left
+    assert zoned.entries() == before
+    entry = withdraw(zoned, actor="tend")
+    assert entry is not None and entry.release_id == in_force(zoned).id
+    assert withdraw(zoned, actor="tend") is None
+    assert names(in_force(zoned)) == left
+    zoned._tainted.clear()
+    assert names(in_force(zoned)) == left  # what was withdrawn does not return with its document
+
+
+def test_a_withdrawal_names_the_weights_and_their_zone(zoned: MemoryLedger) -> None:
+    zoned.taint("of lab@1", "recipe.md")
+    entry = withdraw(zoned, actor="tend")
+    assert entry is not None
+    assert "adapter of zone lab" in entry.reason and "recipe.md" in entry.reason
+    assert "hr" not in entry.reason
+
+
+def test_one_rolls_back_from_what_stands_to_what_answered_before(zoned: MemoryLedger) -> None:
+    rollback(zoned, actor="ops", reason="odd")
+    assert names(in_force(zoned)) == ["a", "hr@1"]
+    zoned.taint("of hr@1", "salaries.md")
+    assert names(in_force(zoned)) == ["a"]
+    rollback(zoned, actor="ops", reason="odder")
+    assert in_force(zoned) == BASE
+    with pytest.raises(NoSuchRelease):
+        rollback(zoned, actor="ops", reason="further")
+
+
+def test_one_rolls_back_from_a_withdrawal_too_but_not_to_what_was_withdrawn(zoned: MemoryLedger) -> None:
+    zoned.taint("of hr@1", "salaries.md")
+    withdraw(zoned, actor="tend")
+    zoned._tainted.clear()
+    assert names(in_force(zoned)) == ["a", "lab@1"]
+    rollback(zoned, actor="ops", reason="odd")
+    assert names(in_force(zoned)) == ["a"]
+
+
+def test_an_adapter_of_another_base_model_or_prompt_does_not_outlive_it(ledger: MemoryLedger) -> None:
+    newer = replace(adapted("a"), prompt_version="p2")
+    put(ledger, newer)
+    put_zone(ledger, "hr")
+    ledger.taint("of a", "rules.md")
+    assert in_force(ledger) == BASE
+
+
+def test_a_verdict_about_one_zone_releases_nothing_elsewhere(ledger: MemoryLedger) -> None:
+    about_hr = replace(PASSED, zone=Audience(frozenset({"hr"})))
+    for release in (adapted("a"), with_zone(BASE, "lab"), with_zone(with_zone(BASE, "hr"), "lab")):
+        with pytest.raises(NotEarned, match="verdict is about the zone of hr"):
+            put(ledger, release, about_hr)
+    with pytest.raises(NotEarned, match="about the zone of everyone"):
+        put(ledger, with_zone(BASE, "hr"))
+    put(ledger, with_zone(BASE, "hr"), about_hr)
+
+
+def test_a_zones_weights_whose_document_went_meanwhile_are_not_promoted(ledger: MemoryLedger) -> None:
+    ledger.taint("of hr@1", "salaries.md")
+    with pytest.raises(NotEarned, match=r"salaries\.md"):
+        put_zone(ledger, "hr")
+
+
+def test_candidates_are_measured_against_what_no_zone_has_taught(zoned: MemoryLedger) -> None:
+    assert ground(zoned) == BASE
+    zoned.taint("of a", "rules.md")
+    withdraw(zoned, actor="tend")
+    assert names(in_force(zoned)) == ["hr@1", "lab@1"]
+    assert ground(zoned) == BASE
+
+
+def test_a_flip_takes_all_adapters_along_and_is_undone_with_them(zoned: MemoryLedger) -> None:
+    standing = in_force(zoned)
+    flip(zoned, replace(standing, generation=2), actor="ops", reason="r", evidence="", seen=last_seen(zoned))
+    assert names(in_force(zoned)) == names(standing)
+    zoned.taint("of hr@1", "salaries.md")
+    assert (in_force(zoned).generation, names(in_force(zoned))) == (2, ["a", "lab@1"])
+    flip_back(zoned, actor="ops", reason="r")
+    assert (in_force(zoned).generation, names(in_force(zoned))) == (1, ["a", "lab@1"])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kiban.settings import ROOT
+from kiban.settings import ROOT, Settings
 from kiban.stack import environment
 from services import vllm
 
@@ -25,7 +25,7 @@ def test_the_container_serves_with_the_flags_of_the_embedded_server(compose: dic
     command = compose["services"]["vllm"]["command"]
     flags = [word for flag in command[1:] for word in flag.split("=", 1)]
     address = ["--host", "0.0.0.0", "--port", "8000"]
-    assert flags == [*address, *vllm.flags(16, gpu=True)]
+    assert flags == [*address, *vllm.flags(16, Settings().adapters_at_once, gpu=True)]
 
 
 def test_only_chat_and_flows_share_a_network_with_vllm(compose: dict[str, Any]) -> None:

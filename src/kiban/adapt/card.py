@@ -6,12 +6,17 @@ from kiban.domain.learning import Cost, Curriculum, TrainingExample, Weights
 
 
 def write(name: str, curriculum: Curriculum, weights: Weights, cost: Cost | None = None) -> str:
-    """Return a model card in Markdown. It names documents, but repeats nothing of what they say."""
+    """Return a model card in Markdown. It names documents, but repeats nothing of what they say; of a
+    zone's it gives the numbers alone, for everybody who opens the registry sees it."""
     citing = sum(map(_cites, curriculum.examples))
     general = sum(not example.lineage for example in curriculum.examples)
     abstaining = len(curriculum.examples) - citing - general
-    readers = ", ".join(sorted(curriculum.audience.groups))
-    rows = "\n".join(f"| {seen.uri} | {seen.version} | `{seen.sha256[:12]}` |" for seen in curriculum.lineage)
+    readers, name_of = "everyone", "uri"
+    if not curriculum.audience.is_everyone:
+        readers, name_of = f"the members of {curriculum.audience.label}", "document_id"
+    rows = "\n".join(
+        f"| {getattr(seen, name_of)} | {seen.version} | `{seen.sha256[:12]}` |" for seen in curriculum.lineage
+    )
     return f"""# {name}
 
 Content sha256: `{weights.sha256}`

@@ -51,7 +51,8 @@ def build(
     seed: int,
     longest_prompt: int = 1800,  # characters; distractors are left out to keep to it
 ) -> Curriculum:
-    """Return an example and a pair for each of the first `limit` questions, and some general examples.
+    """Return an example for each of the first `limit` questions, and some general examples; for everyone, a
+    pair for each question too: embedder and reranker serve all zones, so only that curriculum teaches them.
 
     Raises MixedAudience if anything shown is not for everyone in `audience`, and TooFewExamples.
     """
@@ -67,7 +68,8 @@ def build(
     examples = [one for one in made if scrub.is_clean(scrub.texts_of_example(one), classroom.sensitive)]
     examples += [_general(asked, answer, audience) for asked, answer in GENERAL[: limit // 16]]
     dice.shuffle(examples)
-    pairs = [_pair(question, classroom) for question in questions[:limit]]
+    for_all_zones = questions[:limit] if audience.is_everyone else ()
+    pairs = [_pair(question, classroom) for question in for_all_zones]
     return Curriculum(audience, tuple(examples), tuple(pair for pair in pairs if pair), prompt_version, seed)
 
 

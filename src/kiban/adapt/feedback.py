@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from kiban.domain.access import ALL, Audience
 from kiban.domain.document import Document
 from kiban.domain.feedback import Feedback
 from kiban.domain.learning import Lineage, Question
@@ -26,7 +27,7 @@ class Admission:
     given: int = 0
     only_a_thumb: int = 0
     not_approved: int = 0
-    not_for_everyone: int = 0  # about a document that not everyone may read, or that is gone
+    not_of_the_zone: int = 0  # about a document of another zone, or that is gone
     outdated: int = 0  # the document has a new version, or no longer says so
     unproven: int = 0  # the correction does not stand in the quotation
     over_share: int = 0
@@ -55,12 +56,13 @@ def lessons(
     passages: Sequence[Passage],
     *,
     examples: int,
+    zone: Audience = ALL,
 ) -> tuple[tuple[Question, ...], Admission]:
     """Return what may be learnt from feedback beside `examples` others, oldest first, and why no more.
 
-    `documents` and `passages` are those everyone may read. Nobody, and no document, gives more than one in a
-    hundred examples (at least one), and all together one in five, however many vouch: 250 documents were
-    enough to plant a behaviour in models of any size (arXiv 2510.07192).
+    `documents` and `passages` are those that all members of the zone may read. Nobody, and no document,
+    gives more than one in a hundred examples (at least one), and all together one in five, however many
+    vouch: 250 documents were enough to plant a behaviour in models of any size (arXiv 2510.07192).
     """
     most = max(1, int(MOST_SHARE * examples))
     together = max(1, int(MOST_TOGETHER * examples / (1 - MOST_TOGETHER)))
@@ -70,7 +72,7 @@ def lessons(
     turned_away: Counter[str] = Counter()
     for one in sorted(given, key=lambda feedback: (feedback.at, feedback.id)):
         passage = _passage(one, passages)
-        if rule := _rule_against(one, documents, passage):
+        if rule := _rule_against(one, documents, passage, zone):
             turned_away[rule] += 1
         elif len(kept) >= together or authors[one.author] >= most or about[_document_id(one)] >= most:
             turned_away["over_share"] += 1
@@ -81,15 +83,17 @@ def lessons(
     return tuple(kept), Admission(given=len(given), admitted=len(kept), **turned_away)
 
 
-def _rule_against(one: Feedback, documents: Mapping[int, Document], passage: Passage | None) -> str:
+def _rule_against(
+    one: Feedback, documents: Mapping[int, Document], passage: Passage | None, zone: Audience
+) -> str:
     """Return the name of the first rule that feedback breaks; "" if it may be learnt from."""
     if one.evidence is None:
         return "only_a_thumb"
     if not one.approved:
         return "not_approved"
     document = documents.get(one.evidence.document_id)
-    if document is None or not document.audience.is_everyone:
-        return "not_for_everyone"
+    if document is None or not document.audience.same_zone(zone):
+        return "not_of_the_zone"
     if document.version != one.evidence.version or passage is None:
         return "outdated"
     if _plain(one.correction) not in _plain(one.evidence.quote):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from kiban.adapt.facts import Fact, facts
+from kiban.domain.access import ALL, Audience
 from kiban.domain.document import Document
 from kiban.domain.learning import Lineage, Question
 from kiban.domain.question import Passage
@@ -41,15 +42,16 @@ def make_questions(
     write: QuestionWriter,
     find: Find,
     per_document: int = 6,
+    zone: Audience = ALL,
 ) -> tuple[tuple[Question, ...], Sieve]:
-    """Return questions about what everyone may read, and what was turned away.
+    """Return questions about the documents of a zone, and what was turned away.
 
-    `passages` must have been read as a Principal without groups, so that Postgres itself kept restricted
+    `passages` must have been read as its members (Principal.members), so that Postgres itself kept other
     text out; `documents` are theirs. `find` returns the passages the retriever would show for a question.
-    Raises MixedAudience if a passage is not for everyone all the same.
+    Raises MixedAudience if a passage is of another zone all the same.
     """
     by_id = {document.id: document for document in documents}
-    _require_everyone(passages, by_id)
+    _require_zone(passages, by_id, zone)
     found = facts(passages, per_document)
     kept: dict[str, Question] = {}
     turned_away: list[str] = []
@@ -94,11 +96,11 @@ def _draw(seed: int, uri: str) -> float:
     return int.from_bytes(hashlib.sha256(f"{seed}:{uri}".encode()).digest()[:8]) / 2**64
 
 
-def _require_everyone(passages: Iterable[Passage], documents: Mapping[int, Document]) -> None:
+def _require_zone(passages: Iterable[Passage], documents: Mapping[int, Document], zone: Audience) -> None:
     for passage in passages:
         document = documents.get(passage.document_id)
-        if document is None or not document.audience.is_everyone:
-            raise MixedAudience(f"{passage.uri} is not for everyone.")
+        if document is None or not document.audience.same_zone(zone):
+            raise MixedAudience(f"{passage.uri} is not of the zone of {zone}.")
 
 
 def _question(fact: Fact, text: str, document: Document) -> Question:

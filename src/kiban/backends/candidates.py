@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter
 
+from kiban.domain.access import Audience
 from kiban.domain.evidence import Verdict
 from kiban.domain.learning import Candidate, Cost, Curriculum, Question, Weights
 from kiban.errors import NoSuchCandidate
@@ -114,6 +115,12 @@ class CandidateShelf:
             self.folder(path.parent.name).candidate().embedder for path in self.root.glob("*/candidate.json")
         )
         return {embedder.sha256 for embedder in made if embedder}
+
+    def zones(self) -> set[Audience]:
+        """Return whom any candidate was trained for."""
+        return {
+            self.folder(path.parent.name).candidate().audience for path in self.root.glob("*/candidate.json")
+        }
 
     def find(self, candidate_id: str | None = None) -> CandidateFolder:
         """Return a candidate's folder, or the newest one's. Raises NoSuchCandidate."""

@@ -19,7 +19,7 @@ from transformers import PrinterCallback, TrainerCallback, TrainerControl, Train
 
 from kiban.backends import cross_encoder
 from kiban.backends.sentence_transformers import has_bfloat16
-from kiban.domain.learning import TrainingPair, Weights
+from kiban.domain.learning import EveryonesPairs, TrainingPair, Weights
 from kiban.errors import BadWeights, NothingToLearn, TooFewExamples
 from kiban.ports import Progress
 
@@ -53,13 +53,13 @@ class RerankerTrainer:
     seed: int = 17
     log: Log | None = None
 
-    def train(self, pairs: Sequence[TrainingPair], out: Path, progress: Progress) -> Weights:
+    def train(self, pairs: EveryonesPairs, out: Path, progress: Progress) -> Weights:
         """Write a folder that a CrossEncoder can be loaded from to `out`, which may hold a checkpoint.
 
-        Raises TooFewExamples, NothingToLearn for pairs on one and the same passage, and BadWeights if too
-        many rows would be cut short or the base cannot be read.
+        Raises MixedAudience, TooFewExamples, NothingToLearn for pairs on one and the same passage, and
+        BadWeights if too many rows would be cut short or the base cannot be read.
         """
-        rows = self._rows(pairs)
+        rows = self._rows(EveryonesPairs(pairs))  # whatever the caller gave
         checkpoints = out / f"checkpoints-{_name(rows, self)}"
         checkpoints.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(self.seed)

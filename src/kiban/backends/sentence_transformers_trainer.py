@@ -32,7 +32,7 @@ from transformers import (
 from kiban.backends.checkpoints import Checkpoints, KeepCheckpoints
 from kiban.backends.meter import Meter
 from kiban.backends.sentence_transformers import has_bfloat16, load
-from kiban.domain.learning import NOT_WEIGHTS, Cost, TrainingPair, Weights
+from kiban.domain.learning import NOT_WEIGHTS, Cost, EveryonesPairs, TrainingPair, Weights
 from kiban.errors import BadWeights, CutShort, TooFewExamples
 from kiban.ports import Progress
 
@@ -67,11 +67,12 @@ class SentenceTransformersTrainer:
     log: Log | None = None
     spent: Tell | None = None
 
-    def train(self, pairs: Sequence[TrainingPair], out: Path, progress: Progress) -> Weights:
+    def train(self, pairs: EveryonesPairs, out: Path, progress: Progress) -> Weights:
         """Write a folder like the base's, with new weights, to `out`.
 
-        Raises TooFewExamples, BadWeights, and CutShort for a text longer than the model reads.
+        Raises MixedAudience, TooFewExamples, BadWeights, and CutShort for a text longer than the model reads.
         """
+        pairs = EveryonesPairs(pairs)  # whatever the caller gave
         if len(pairs) < 2:
             raise TooFewExamples(f"{len(pairs)} pairs; a question is compared with those of others.")
         set_seed(self.seed)

@@ -22,10 +22,11 @@ from kiban.answer import prompt
 from kiban.backends.candidates import CandidateFolder
 from kiban.backends.weights import verify_adapter
 from kiban.bench.adapt_figures import AdaptFigures, means
-from kiban.bench.classroom import ALL, Classroom
+from kiban.bench.classroom import SOMEONE, Classroom
 from kiban.bench.server import Server
+from kiban.domain.access import ALL
 from kiban.domain.evidence import Arm, Comparison, Scored, Verdict
-from kiban.domain.learning import Curriculum, Question, Weights
+from kiban.domain.learning import Curriculum, EveryonesPairs, Question, Weights
 from kiban.domain.question import Answer, Passage
 from kiban.domain.release import Release
 from kiban.errors import TooFewExamples
@@ -144,7 +145,7 @@ class AdaptBench:
 
         furniture = self._house.furniture
         trainer = SentenceTransformersTrainer(furniture.base_embedder.path, furniture.device)
-        pairs = written.pairs[: self._effort.pairs]
+        pairs = EveryonesPairs(written.pairs[: self._effort.pairs])
         return self._kept.once(
             self._kept.embedder, lambda out: trainer.train(pairs, out, furniture.stage("embedder"))
         )
@@ -155,7 +156,7 @@ class AdaptBench:
         furniture = self._house.furniture
         base = furniture.base_reranker or furniture.base_embedder
         trainer = RerankerTrainer(base.path, furniture.device)
-        pairs = written.pairs[: self._effort.pairs]
+        pairs = EveryonesPairs(written.pairs[: self._effort.pairs])
         return self._kept.once(
             self._kept.reranker, lambda out: trainer.train(pairs, out, furniture.stage("reranker"))
         )
@@ -246,7 +247,12 @@ class AdaptBench:
         async def ask(question: Question) -> Answer:
             shown = await asyncio.to_thread(show, question)
             written = self._house.answers.converse_with(
-                release, question.text, shown, closed_book=generation is None
+                release,
+                release.adapter or BASE_MODEL,
+                question.text,
+                shown,
+                who=SOMEONE,
+                closed_book=generation is None,
             )
             *_, last = [piece async for piece in written]
             assert isinstance(last, Answer)

@@ -20,14 +20,27 @@ Reason = Annotated[str, typer.Option(help="Why, for the ledger.")]
 
 def adapt(
     then_judge: Annotated[bool, typer.Option(help="Judge at once, and promote on a pass.")] = False,
+    zone: Annotated[
+        str, typer.Option(help="Train for one zone instead: its groups, with commas between them.")
+    ] = "",
+    every_zone: Annotated[bool, typer.Option(help="Train for each zone that is large enough.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Train an embedder and an adapter on what everyone may read; register a candidate."""
+    """Train an embedder and an adapter on what everyone may read, or the adapter of one zone; register a
+    candidate."""
     from flows.adapt import adapt as flow
+    from flows.zones import adapt_zone, adapt_zones
     from kiban.wiring import house
 
+    if every_zone:
+        with progress(quiet=as_json):
+            adapt_zones(then_judge=then_judge)
+        zones = house().weights.zones()
+        show({str(zone.audience): zone.adapter for zone in zones}, as_json=as_json, title="Zones")
+        return
+    groups = [group.strip() for group in zone.split(",") if group.strip()]
     with progress(quiet=as_json):
-        candidate_id = flow(then_judge=then_judge)
+        candidate_id = adapt_zone(groups, then_judge=then_judge) if groups else flow(then_judge=then_judge)
     show(asdict(house().weights.candidate(candidate_id)), as_json=as_json, title="Candidate")
 
 
@@ -64,16 +77,18 @@ def history(as_json: Json = False) -> None:
     """Show the ledger: who released what, when, why, on what evidence."""
     from kiban.wiring import house
 
-    entries = house().releases.history()
+    releases = house().releases
+    entries = [(entry, releases.release(entry)) for entry in releases.history()]
     if as_json:
-        typer.echo(
-            json.dumps([asdict(entry) for entry in entries], ensure_ascii=False, indent=1, default=str)
-        )
+        told = [{**asdict(entry), "zones": [asdict(zone) for zone in of.zones]} for entry, of in entries]
+        typer.echo(json.dumps(told, ensure_ascii=False, indent=1, default=str))
         return
-    table = Table("#", "at", "who", "what", "release", "why", title="Ledger")
-    for entry in entries:
+    table = Table("#", "at", "who", "what", "release", "adapters", "why", title="Ledger")
+    for entry, of in entries:
         at = entry.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        table.add_row(str(entry.seq), at, entry.actor, entry.action, entry.release_id, entry.reason)
+        zones = [f"{zone.name} ({zone.audience})" for zone in of.zones]
+        adapters = "\n".join(filter(None, [of.adapter, *zones])) or "–"
+        table.add_row(str(entry.seq), at, entry.actor, entry.action, entry.release_id, adapters, entry.reason)
     Console().print(table)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -16,6 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 from rich.table import Table
 
 from kiban.cli.output import Json, progress
+from kiban.errors import NoSuchRelease
 from kiban.settings import Settings, load
 from kiban.stack import doctor as doctors
 from kiban.stack import state, supervisor
@@ -81,12 +82,15 @@ def status(as_json: Json = False) -> None:
     """Say of every part where it is, how it is, and where its log is. Exit code 1 if one is not well."""
     settings = load()
     found = supervisor.survey(parts(settings))
-    told = {"documents": _documents()} if all(s.ok for s in found if s.name == "postgres") else {}
+    told: dict[str, Any] = {}
+    if all(status.ok for status in found if status.name == "postgres"):
+        told = {"documents": _documents(), "zones": _zones()}
     if as_json:
         print_json({"parts": [asdict(status) for status in found], **told})
     else:
         print_table(found)
         print_documents(told.get("documents", {}))
+        print_zones(told.get("zones", []))
     if not all(status.ok for status in found):
         raise typer.Exit(1)
 
@@ -99,6 +103,31 @@ def _documents() -> dict[str, Any]:
     states: Counter[str] = sum((Counter(one.states) for one in sources), Counter())
     failed = {document.uri: document.reason for document in house().documents.failed()}
     return {**states, "why": failed, "sources": [asdict(one) for one in sources]}
+
+
+def _zones() -> list[dict[str, Any]]:
+    """Return how each zone stands; none before the house was founded."""
+    from kiban.wiring import house
+
+    try:
+        return [
+            {**asdict(zone), "audience": str(zone.audience), "label": zone.audience.label}
+            for zone in house().weights.zones()
+        ]
+    except NoSuchRelease:
+        return []
+
+
+def print_zones(told: Sequence[Mapping[str, Any]]) -> None:
+    console = Console()
+    for zone in told:
+        small = "" if zone["large"] else ", too small for its own"
+        console.print(
+            f"Zone of {zone['audience']}: {zone['documents']} documents, "
+            f"adapter {zone['adapter'] or f'of everyone{small}'}.",
+            markup=False,
+            highlight=False,
+        )
 
 
 def print_documents(told: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from kiban.domain.access import ALL, Audience
 from kiban.domain.learning import Question
 from kiban.domain.question import Answer
 
@@ -14,6 +15,7 @@ class Arm(StrEnum):
     BASE_RAG = "base+RAG"
     ADAPTED = "adapted"
     ADAPTED_RAG = "adapted+RAG"
+    EVERYONE_RAG = "everyone+RAG"  # what answers a zone before it has an adapter of its own
     HOSTED = "hosted+RAG"  # somebody else's model on the passages the base model was shown; off by default
 
 
@@ -55,6 +57,7 @@ class Comparison:
     needed: int = 0  # questions needed to see this difference with 80 % power; 0 when decided
     wins: int = 0  # questions on which the new arm scores higher
     losses: int = 0
+    against: Arm = Arm.BASE_RAG  # the old arm; of an embedder, the retrieval of that arm
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +82,4 @@ class Verdict:
     embedder_earned: bool = False  # the candidate's embedder alone passed its own test
     adapter_earned: bool = False
     reranker_earned: bool = False  # the candidate's reranker, on the retrieval it would be released with
+    zone: Audience = ALL  # whose adapter was judged

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Self
 
-from kiban.domain.access import Audience
+from kiban.domain.access import ALL, Audience
 from kiban.domain.question import Turn
 from kiban.domain.sensitive import Finding
 from kiban.domain.text import Span
@@ -112,6 +113,41 @@ class Curriculum:
         return tuple(sorted(seen, key=lambda document: document.document_id))
 
 
+class EveryonesPairs(tuple[TrainingPair, ...]):
+    """Pairs that everyone may read: what models learn from that serve all zones at once, embedder and
+    reranker. There is one of each for everybody, so one restricted pair would be carried to everybody.
+
+    Raises MixedAudience for any other pair.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, pairs: Iterable[TrainingPair] = ()) -> Self:
+        made = super().__new__(cls, pairs)
+        for pair in made:
+            if not pair.audience.is_everyone:
+                sources = ", ".join(document.uri for document in pair.lineage)
+                raise MixedAudience(f"Made from {sources}, for {pair.audience}; it would serve everyone.")
+        return made
+
+    @classmethod
+    def of(cls, curriculum: Curriculum) -> Self:
+        """Return the pairs of a curriculum for everyone. Raises MixedAudience for that of a smaller zone."""
+        if not curriculum.audience.is_everyone:
+            raise MixedAudience(f"The curriculum is for {curriculum.audience}; it would serve everyone.")
+        return cls(curriculum.pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """How one zone stands."""
+
+    audience: Audience
+    documents: int  # that can be read
+    large: bool  # enough for an adapter of its own
+    adapter: str | None  # the one in force; without it, everyone's answers, or the base model
+
+
 NOT_WEIGHTS = frozenset({"kiban.json", "README.md"})  # notes beside the weights
 
 
@@ -171,3 +207,4 @@ class Candidate:
     registered: Sequence[str] = ()  # model versions in the registry, "name/version"
     reranker: Weights | None = None
     costs: Mapping[str, Cost] = field(default_factory=dict)  # by part: "adapter", "embedder", …
+    audience: Audience = ALL  # of the zone it was trained for

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Container, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+
+from kiban.domain.access import Audience
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,19 @@ class ZoneAdapter:
     path: str
     sha256: str
     curriculum_sha256: str
+
+    @property
+    def audience(self) -> Audience:
+        return Audience(frozenset(self.groups))
+
+
+@dataclass(frozen=True, slots=True)
+class ServedAdapter:
+    """One of the adapters of a release, as servers need to know it."""
+
+    name: str
+    path: str
+    sha256: str
 
 
 ADDED = frozenset({"reranker", "reranker_sha256", "zones"})  # since ids are given: unset, they change no id
@@ -45,6 +60,38 @@ class Release:
     def id(self) -> str:
         named = {name: value for name, value in asdict(self).items() if value or name not in ADDED}
         return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def curricula(self) -> frozenset[str]:
+        """Return what any of its weights have learnt from."""
+        for_everyone = {self.curriculum_sha256} if self.curriculum_sha256 else set()
+        return frozenset(for_everyone | {zone.curriculum_sha256 for zone in self.zones})
+
+    @property
+    def adapters(self) -> tuple[ServedAdapter, ...]:
+        """Return everyone's adapter, if there is one, and those of its zones."""
+        for_everyone = [(self.adapter, self.adapter_path or "", self.adapter_sha256 or "")]
+        named = [*for_everyone, *((zone.name, zone.path, zone.sha256) for zone in self.zones)]
+        return tuple(ServedAdapter(name, path, sha256) for name, path, sha256 in named if name)
+
+    def zone(self, audience: Audience) -> ZoneAdapter | None:
+        """Return the adapter of the zone of these readers; None if it has none of its own."""
+        return next((zone for zone in self.zones if zone.audience == audience), None)
+
+    def with_zone(self, adapter: ZoneAdapter) -> Release:
+        """Return this release with one zone's adapter put in, or in place of the one it had."""
+        others = [zone for zone in self.zones if zone.groups != adapter.groups]
+        return replace(self, zones=tuple(sorted([*others, adapter], key=lambda zone: zone.groups)))
+
+    def without(self, curricula: Container[str]) -> Release:
+        """Return this release without the zones' adapters that learnt from any of these."""
+        return replace(
+            self, zones=tuple(zone for zone in self.zones if zone.curriculum_sha256 not in curricula)
+        )
+
+    def narrowed(self, zone: ZoneAdapter | None = None) -> Release:
+        """Return what of this release takes part where one zone's adapter answers, or none of them."""
+        return replace(self, zones=(zone,) if zone else ())
 
 
 @dataclass(frozen=True, slots=True)

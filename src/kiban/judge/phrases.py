@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kiban.domain.evidence import Comparison, Outcome
+from kiban.domain.evidence import Arm, Comparison, Outcome
 from kiban.judge.sample_size import MOST_NEEDED
 
 ENGLISH = {
@@ -42,6 +42,8 @@ LOW_IS_GOOD = frozenset({"over_abstained", "seconds"})
 def english(comparison: Comparison) -> str:
     """Return one sentence: what was measured, what it means."""
     name = ENGLISH.get(comparison.measure, comparison.measure)
+    if comparison.against is Arm.EVERYONE_RAG:
+        name = f"Against everyone's adapter: {name[0].lower()}{name[1:]}"
     if not comparison.questions:
         return f"{name}: no such question was asked; about {comparison.needed} are needed."
     if comparison.role == "audit":

@@ -62,10 +62,14 @@ def missing(verdict: Verdict) -> int | None:
 
 
 def _new(found: Sequence[Comparison], *told: Sequence[Comparison]) -> tuple[Comparison, ...]:
-    """Return one comparison for each measure that was not told of before: one measure may be a primary, which
-    must be better, and a guard, which must not be worse."""
-    before = {each.measure for group in told for each in group}
-    by_measure = {each.measure: each for each in reversed(found) if each.measure not in before}
+    """Return one comparison for each measure, against each opponent, that was not told of before: one measure
+    may be a primary, which must be better, and a guard, which must not be worse."""
+    before = {(each.measure, each.against) for group in told for each in group}
+    by_measure = {
+        (each.measure, each.against): each
+        for each in reversed(found)
+        if (each.measure, each.against) not in before
+    }
     return tuple(reversed(by_measure.values()))
 
 

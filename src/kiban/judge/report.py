@@ -29,6 +29,7 @@ ARM_NAMES = {
     Arm.BASE_RAG: "元のモデル＋検索",
     Arm.ADAPTED: "学習後",
     Arm.ADAPTED_RAG: "学習後＋検索",
+    Arm.EVERYONE_RAG: "全員用の学習後＋検索",
     Arm.HOSTED: "外部のモデル＋検索",
 }
 SHOWN_EXAMPLES = 3  # of each kind

@@ -9,6 +9,9 @@ makes the verdict "cannot tell", which deploys nothing and names how many questi
 
 **Audits** (`audit`): an adapter that is shown to know what it must not know fails, whatever it does well.
 
+Where an adapter for everyone answers a zone already, the zone's own has to beat that one by the same rules,
+too: passing means passing against both, so nothing is corrected for there being two.
+
 The margins are declared here, before any candidate is seen. They are wide, so that 80 questions, the default,
 can pass a candidate that learnt to quote and to abstain. A house that wants to see small losses tightens them
 and asks more: 5 points need about 370 answerable questions (6.18·p / margin², where the arms differ on
@@ -21,6 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
+from kiban.domain.access import ALL, Audience
 from kiban.domain.evidence import Arm, Comparison, Evaluation, Outcome, Scored, Verdict
 from kiban.domain.learning import Question
 from kiban.domain.question import Passage
@@ -63,15 +67,21 @@ def decide(
     reranker: Comparison | None = None,
     audits: Sequence[Comparison] = (),
     seconds: float = 0.0,
+    zone: Audience = ALL,
 ) -> Verdict:
     """Judge a candidate by its scored answers in all arms, by the audits of its adapter and by the
     comparisons of what else it has.
 
     Adapter, embedder and reranker are earned apart; the verdict passes when at least one of them is.
-    `seconds` is how long the asking took. Raises ValueError when the arms were not asked the same questions.
+    `seconds` is how long the asking took, `zone` whose adapter it is. Raises ValueError when the arms were
+    not asked the same questions.
     """
-    judged = [*_judge_adapter(scored, thresholds or Thresholds()), *audits]
-    adapter = _adapter_outcome(judged) if judged else None
+    asked = {each.arm for each in scored}
+    opponents = [Arm.BASE_RAG, *([Arm.EVERYONE_RAG] if Arm.EVERYONE_RAG in asked else [])]
+    limits = thresholds or Thresholds()
+    judgements = [[*_judge_adapter(scored, limits, arm), *audits] for arm in opponents]
+    adapter = _against_all([_adapter_outcome(judgement) for judgement in judgements if judgement])
+    judged = list(dict.fromkeys(comparison for judgement in judgements for comparison in judgement))
     compared = [comparison for comparison in (embedder, reranker) if comparison]
     outcomes = [*([adapter] if adapter else []), *(comparison.outcome for comparison in compared)]
     evaluation = Evaluation(
@@ -89,6 +99,7 @@ def decide(
         embedder_earned=bool(embedder and embedder.outcome is Outcome.PASS),
         adapter_earned=adapter is Outcome.PASS,
         reranker_earned=bool(reranker and reranker.outcome is Outcome.PASS),
+        zone=zone,
     )
 
 
@@ -127,26 +138,27 @@ def means(scored: Sequence[Scored]) -> dict[Arm, dict[str, float]]:
     }
 
 
-def _judge_adapter(scored: Sequence[Scored], limits: Thresholds) -> list[Comparison]:
+def _judge_adapter(scored: Sequence[Scored], limits: Thresholds, against: Arm) -> list[Comparison]:
     if not any(each.arm is Arm.ADAPTED_RAG for each in scored):
         return []
-    pairs = {name: _paired(scored, measure) for name, measure in MEASURES.items()}
-    return [
+    pairs = {name: _paired(scored, measure, against) for name, measure in MEASURES.items()}
+    compared = [
         *statistics.settle([(name, pairs[name]) for name in PRIMARIES]),
         statistics.compare_guard("correct", pairs["correct"], limits.correct),
         statistics.compare_guard("abstained", pairs["abstained"], limits.abstained),
         _low_is_good("over_abstained", pairs["over_abstained"], limits.over_abstained),
         _low_is_good("seconds", pairs["seconds"], limits.time_ratio - 1, relative=True),
     ]
+    return [replace(each, against=against) for each in compared]
 
 
-def _paired(scored: Sequence[Scored], measure: Measure) -> Pairs:
+def _paired(scored: Sequence[Scored], measure: Measure, against: Arm) -> Pairs:
     old, new = (
         {each.question: value for each in scored if each.arm is arm and (value := measure(each)) is not None}
-        for arm in (Arm.BASE_RAG, Arm.ADAPTED_RAG)
+        for arm in (against, Arm.ADAPTED_RAG)
     )
     if old.keys() != new.keys():
-        raise ValueError("base+RAG and adapted+RAG must be asked the same questions")
+        raise ValueError(f"{against} and adapted+RAG must be asked the same questions")
     return Pairs(
         old=list(old.values()),
         new=[new[question] for question in old],
@@ -169,6 +181,13 @@ def _adapter_outcome(comparisons: Sequence[Comparison]) -> Outcome:
         return Outcome.FAIL
     held = all(outcome is Outcome.PASS for outcome in guards)
     return Outcome.PASS if held and Outcome.PASS in primaries else Outcome.CANNOT_TELL
+
+
+def _against_all(outcomes: Sequence[Outcome]) -> Outcome | None:
+    """Return what a candidate achieved against all its opponents; None where there was none."""
+    if Outcome.FAIL in outcomes or not outcomes:
+        return Outcome.FAIL if outcomes else None
+    return Outcome.CANNOT_TELL if Outcome.CANNOT_TELL in outcomes else Outcome.PASS
 
 
 def _overall(outcomes: Sequence[Outcome]) -> Outcome:

@@ -18,8 +18,8 @@ from pathlib import Path
 from statistics import fmean
 
 from kiban.domain.learning import Weights
-from kiban.domain.release import Release
-from kiban.errors import BadWeights, NoEffect
+from kiban.domain.release import Release, ServedAdapter
+from kiban.errors import BadWeights, KibanError, NoEffect, PartUnavailable
 from kiban.ports import AdapterHost
 
 CANARIES = (
@@ -73,18 +73,29 @@ def deploy(
 def converge(
     release: Release, host: AdapterHost, *, base_model: str, canaries: Sequence[str] = CANARIES
 ) -> bool:
-    """Make sure that every server holds the release's adapter, and applies it: a restarted one forgot it,
-    a listed one may be ignored. Return whether it had to be loaded.
+    """Make sure that every server holds all adapters of a release, and applies each: a restarted one forgot
+    them, a listed one may be ignored. Return whether any had to be loaded.
 
-    Raises BadWeights when the shelf holds other content than the release says, NoEffect, PartUnavailable.
+    One that fails does not keep the others from their servers; then the first error is raised: BadWeights
+    when the shelf holds other content than the release says, NoEffect, PartUnavailable.
     """
-    if release.adapter is None:
-        return False
-    missing = release.adapter not in host.adapters()
+    loaded, errors = False, list[KibanError]()
+    for adapter in release.adapters:
+        try:
+            loaded |= _converge(adapter, host, base_model, canaries)
+        except (BadWeights, NoEffect, PartUnavailable) as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return loaded
+
+
+def _converge(adapter: ServedAdapter, host: AdapterHost, base_model: str, canaries: Sequence[str]) -> bool:
+    missing = adapter.name not in host.adapters()
     if missing:
-        weights = _named(Weights.of(Path(release.adapter_path or "")), release.adapter_sha256 or "")
-        _load(host, release.adapter, weights.path)
-    prove_effect(host, release.adapter, base_model, canaries)
+        weights = _named(Weights.of(Path(adapter.path)), adapter.sha256)
+        _load(host, adapter.name, weights.path)
+    prove_effect(host, adapter.name, base_model, canaries)
     return missing
 
 

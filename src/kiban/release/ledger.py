@@ -1,9 +1,11 @@
 """Which release answers: read from the ledger on every call, so that a deletion withdraws weights at once.
 
-The ledger is read as a pile. Founding, promoting and flipping put a release on top; rolling back
-and withdrawing take releases off until the one they name is on top. In force is the topmost
-release whose curriculum is not tainted now. A release that somebody rolled back from, or that was withdrawn,
-is never returned to.
+The ledger is read as a pile. Founding, promoting and flipping put a release on top; rolling back takes
+releases off until the one it names is on top. In force is the topmost release whose weights for everyone are
+not tainted now, with those adapters of zones, as they stand on the top of the pile, that are not tainted
+either: weights go alone, and take nothing along that has not seen the document. Withdrawing writes that down:
+it takes releases off until the one on top holds no weights that the named one lacks, and puts the named one
+there. A release that somebody rolled back from, or weights that were withdrawn, are never returned to.
 
 Whoever changes the ledger says which entry they saw last (`seen`). Of two people who saw the same one, the
 first wins and the second gets ConcurrentRelease.
@@ -11,8 +13,10 @@ first wins and the second gets ConcurrentRelease.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from kiban.domain.access import ALL, Audience
 from kiban.domain.evidence import Outcome, Verdict
 from kiban.domain.release import Action, LedgerEntry, Release
 from kiban.errors import NoSuchRelease, NotEarned
@@ -45,7 +49,7 @@ def last_seen(ledger: Ledger) -> int:
 
 def in_force(ledger: Ledger) -> Release:
     """Return the release that answers now. Raises NoSuchRelease when nothing was founded."""
-    return _standing(ledger)[-1]
+    return _standing(ledger, _pile(ledger))
 
 
 def promote(
@@ -53,15 +57,15 @@ def promote(
 ) -> LedgerEntry:
     """Put an earned release in force. Repeating it while it is in force changes nothing.
 
-    Raises NotEarned unless the verdict passes for every part that changes, or when a document the weights
-    saw is gone meanwhile; ConcurrentRelease when the ledger moved on since entry `seen`.
+    Raises NotEarned unless the verdict passes for every part that changes, or when a document that any of
+    the weights saw is gone meanwhile; ConcurrentRelease when the ledger moved on since entry `seen`.
     """
     standing = in_force(ledger)
     entries = ledger.entries()
     if standing.id == release.id and entries[-1].release_id == release.id:
         return entries[-1]
     _check_earned(standing, release, verdict)
-    if gone := ledger.tainted().get(release.curriculum_sha256 or ""):
+    if gone := _gone(ledger, release):
         raise NotEarned(f"Its curriculum saw documents that are gone or narrowed: {', '.join(gone)}.")
     return ledger.append(
         after=seen,
@@ -100,39 +104,35 @@ def flip(
 
 def flip_back(ledger: Ledger, *, actor: str, reason: str) -> LedgerEntry:
     """Undo the flip that is in force. Raises NoSuchRelease when what is in force is not a flip."""
-    standing = in_force(ledger)
-    put = [e for e in ledger.entries() if e.release_id == standing.id and e.action in ON_TOP]
-    if put[-1].action is not Action.FLIPPED:
+    top = _pile(ledger)[-1]
+    put = [entry for entry in ledger.entries() if entry.release_id == top.id and entry.action in ON_TOP]
+    if not put or put[-1].action is not Action.FLIPPED or in_force(ledger).generation != top.generation:
         raise NoSuchRelease("The release in force was not put there by a flip.", mend="kiban rollback")
     return rollback(ledger, actor=actor, reason=reason)
 
 
 def ground(ledger: Ledger) -> Release:
-    """Return the topmost standing release that learnt nothing: what new candidates are measured against.
-
-    Raises NoSuchRelease when nothing was founded.
-    """
-    return [release for release in _standing(ledger) if release.curriculum_sha256 is None][-1]
+    """Return the topmost release whose weights for everyone learnt nothing, without any zone's: what new
+    candidates are measured against. Raises NoSuchRelease when nothing was founded."""
+    learnt_nothing = [release for release in _pile(ledger) if release.curriculum_sha256 is None]
+    return replace(learnt_nothing[-1], zones=())
 
 
 def returnable(ledger: Ledger) -> list[Release]:
     """Return every release that answers now, or that rolling back or a withdrawal may return to."""
-    return [ledger.release(release_id) for release_id in _pile(ledger.entries())]
+    return _pile(ledger) if ledger.entries() else []
 
 
 def rollback(ledger: Ledger, *, actor: str, reason: str) -> LedgerEntry:
     """Return to the release before the one in force. Raises NoSuchRelease at the founding release."""
-    seen = last_seen(ledger)
-    standing = _standing(ledger)
-    if len(standing) < 2:
+    seen, pile = last_seen(ledger), _pile(ledger)
+    standing = _standing(ledger, pile)
+    while pile and _standing(ledger, pile) == standing:
+        pile.pop()
+    if not pile:
         raise NoSuchRelease("Nothing stands before the release in force.")
     return ledger.append(
-        after=seen,
-        actor=actor,
-        action=Action.ROLLED_BACK,
-        release=standing[-2],
-        reason=reason,
-        evidence="",
+        after=seen, actor=actor, action=Action.ROLLED_BACK, release=pile[-1], reason=reason, evidence=""
     )
 
 
@@ -141,11 +141,11 @@ def withdraw(ledger: Ledger, *, actor: str) -> LedgerEntry | None:
 
     The release it names has been answering since the document went. Safe to repeat.
     """
-    entries, tainted = ledger.entries(), ledger.tainted()
+    entries = ledger.entries()
     if not entries:
         return None
     top = ledger.release(entries[-1].release_id)
-    gone = tainted.get(top.curriculum_sha256 or "")
+    gone = _gone(ledger, top)
     if not gone:
         return None
     return ledger.append(
@@ -153,7 +153,8 @@ def withdraw(ledger: Ledger, *, actor: str) -> LedgerEntry | None:
         actor=actor,
         action=Action.WITHDRAWN,
         release=in_force(ledger),
-        reason=f"Release {top.id} learnt from documents that are gone or narrowed: {', '.join(gone)}.",
+        reason=f"{_named(ledger, top)} of release {top.id} learnt from documents that are gone or narrowed: "
+        f"{', '.join(gone)}.",
         evidence="",
     )
 
@@ -163,33 +164,67 @@ def history(ledger: Ledger) -> list[tuple[LedgerEntry, Release]]:
     return [(entry, ledger.release(entry.release_id)) for entry in ledger.entries()]
 
 
-def _standing(ledger: Ledger) -> list[Release]:
-    """Return the releases that stand and are not tainted, the one in force last."""
+def _standing(ledger: Ledger, pile: Sequence[Release]) -> Release:
+    """Return what answers when this is the pile."""
     tainted = ledger.tainted()
-    pile = [ledger.release(release_id) for release_id in _pile(ledger.entries())]
-    standing = [release for release in pile if release.curriculum_sha256 not in tainted]
-    if not standing:
+    for_everyone = [release for release in pile if release.curriculum_sha256 not in tainted][-1]
+    top = pile[-1]
+    if (top.llm, top.prompt_version) != (for_everyone.llm, for_everyone.prompt_version):
+        return for_everyone.without(tainted)  # an adapter is of use on its own base model alone
+    return replace(for_everyone, zones=top.without(tainted).zones)
+
+
+def _pile(ledger: Ledger) -> list[Release]:
+    """Return the pile as the entries left it, whatever has happened to the documents since.
+
+    Raises NoSuchRelease when nothing was founded.
+    """
+    pile: list[Release] = []
+    for entry in ledger.entries():
+        named = ledger.release(entry.release_id)
+        if entry.action is Action.ROLLED_BACK:
+            while pile and pile[-1].id != named.id:
+                pile.pop()
+        elif entry.action is Action.WITHDRAWN:
+            while pile and not pile[-1].curricula <= named.curricula:
+                pile.pop()
+        if not pile or pile[-1].id != named.id:
+            pile.append(named)
+    if not pile:
         raise NoSuchRelease("The ledger is empty.", mend="kiban up")
-    return standing
-
-
-def _pile(entries: list[LedgerEntry]) -> list[str]:
-    pile: list[str] = []
-    for entry in entries:
-        if entry.action in ON_TOP:
-            pile.append(entry.release_id)
-            continue
-        while pile and pile[-1] != entry.release_id:
-            pile.pop()
     return pile
+
+
+def _gone(ledger: Ledger, release: Release) -> list[str]:
+    """Return the uris of what a release has learnt from and must not know any more."""
+    tainted = ledger.tainted()
+    return sorted({uri for curriculum in release.curricula for uri in tainted.get(curriculum, ())})
+
+
+def _named(ledger: Ledger, release: Release) -> str:
+    """Say which weights of a release are tainted."""
+    tainted = ledger.tainted()
+    for_everyone = ["Everyone's weights"] if release.curriculum_sha256 in tainted else []
+    zones = [zone for zone in release.zones if zone.curriculum_sha256 in tainted]
+    return " and ".join([*for_everyone, *(f"the adapter of zone {zone.audience}" for zone in zones)])
 
 
 def _check_earned(standing: Release, release: Release, verdict: Verdict) -> None:
     if verdict.outcome is not Outcome.PASS:
         raise NotEarned(f"The verdict is “{verdict.outcome}”. {' '.join(verdict.reasons)}")
-    if release.adapter_sha256 != standing.adapter_sha256 and release.adapter and not verdict.adapter_earned:
-        raise NotEarned("The adapter did not earn its place.")
+    if release.adapter_sha256 != standing.adapter_sha256 and release.adapter:
+        _check_adapter(ALL, verdict)
+    for zone in release.zones:
+        if standing.zone(zone.audience) != zone:
+            _check_adapter(zone.audience, verdict)
     if release.embedder_sha256 != standing.embedder_sha256 and not verdict.embedder_earned:
         raise NotEarned("The embedder did not earn its place.")
     if release.reranker_sha256 not in (None, standing.reranker_sha256) and not verdict.reranker_earned:
         raise NotEarned("The reranker did not earn its place.")
+
+
+def _check_adapter(zone: Audience, verdict: Verdict) -> None:
+    if verdict.zone != zone:
+        raise NotEarned(f"The verdict is about the zone of {verdict.zone}, not of {zone}.")
+    if not verdict.adapter_earned:
+        raise NotEarned("The adapter did not earn its place.")

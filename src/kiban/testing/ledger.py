@@ -33,6 +33,9 @@ class MemoryLedger:
         except KeyError:
             raise NoSuchRelease(release_id) from None
 
+    def keep_release(self, release: Release) -> None:
+        self._releases[release.id] = release
+
     def append(
         self, *, after: int, actor: str, action: Action, release: Release, reason: str, evidence: str
     ) -> LedgerEntry:

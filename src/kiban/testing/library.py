@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kiban.domain.access import Audience, Principal
+from kiban.domain.access import NOBODY, Audience, Principal
 from kiban.domain.document import (
     SECTION_BREAK,
     Arrival,
@@ -170,6 +170,9 @@ class MemorySearch:
 
     def documents(self, who: Principal) -> list[Document]:
         return [document for document in self._library.documents() if who.may_read(document.audience)]
+
+    def audience(self, who: Principal, document_id: int) -> Audience:
+        return next((one.audience for one in self.documents(who) if one.id == document_id), NOBODY)
 
     def browse(self, who: Principal) -> list[Passage]:
         return [passage for passage, _, _ in self._visible(who)]

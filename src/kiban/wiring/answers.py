@@ -6,16 +6,18 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 from kiban.answer.converse import converse
-from kiban.domain.access import Principal
+from kiban.domain.access import NOBODY, Principal
 from kiban.domain.document import Document
 from kiban.domain.learning import Weights
 from kiban.domain.question import EVERYTHING, PROSE, Answer, Embedded, Form, Found, Passage, Scope, Turn
 from kiban.domain.release import Release
 from kiban.errors import PartRefused, UnknownModel
+from kiban.release import routing
 from kiban.retrieve.repeats import without_repeats
 from kiban.retrieve.search import LANES, PICTURES, find
 from kiban.stack.parts import parts
@@ -61,7 +63,7 @@ class Answers:
         lanes: Sequence[str] = LANES,
         scope: Scope = EVERYTHING,
     ) -> Found:
-        release = self._releases.in_force()
+        release = self._releases.in_force().narrowed()
         return Found(tuple(self.find_with(release, question, who, limit, lanes, scope=scope)), release.id)
 
     def find_with(
@@ -105,7 +107,7 @@ class Answers:
         embedder = self._furniture.embedder(Weights(Path(release.embedder), release.embedder_sha256))
         found = [embedder.query(text) for text in texts] if as_queries else embedder.passages(texts)
         vectors = tuple(tuple(map(float, vector)) for vector in found)
-        return Embedded(vectors, embedder.tokens(texts), release.id)
+        return Embedded(vectors, embedder.tokens(texts), release.narrowed().id)
 
     async def answer(
         self, question: str, history: Sequence[Turn], who: Principal, form: Form = PROSE
@@ -115,7 +117,7 @@ class Answers:
         passages = await asyncio.to_thread(self.find_with, release, question, who, SHOWN, history=history)
         written = self._write(release, question, passages, history, who, form)
         async with aclosing(
-            self._records.follow(written, Asked(who, question, passages, release.id))
+            self._records.follow(written, Asked(who, question, passages, release.narrowed().id))
         ) as told:
             async for piece in told:
                 yield piece
@@ -129,39 +131,57 @@ class Answers:
         who: Principal,
         form: Form,
     ) -> AsyncGenerator[str | Answer]:
-        salt = sha256("\0".join(sorted(who.groups)).encode()).hexdigest()[:16]
-        try:
-            # Whoever stops listening stops the model, here and now.
-            async with aclosing(
-                self.converse_with(release, question, passages, history=history, salt=salt, form=form)
-            ) as pieces:
-                async for piece in pieces:
-                    yield piece
-        except UnknownModel as error:
-            # A restarted server has forgotten the adapter; `tend` brings it back within minutes.
-            log.warning("answering with the base model: %s", error)
-            async for piece in self.converse_with(
-                self._releases.base, question, passages, history=history, salt=salt, form=form
-            ):
+        choices = await asyncio.to_thread(self._choices, release, who, passages)
+        write = partial(
+            self.converse_with, question=question, passages=passages, history=history, who=who, form=form
+        )
+        for answering, adapter in choices:
+            try:
+                # Whoever stops listening stops the model, here and now.
+                async with aclosing(write(answering, adapter)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                return
+            except UnknownModel as error:
+                # A restarted server has forgotten the adapter; `tend` brings it back within minutes.
+                log.warning("answering with other weights: %s", error)
+        plain = await asyncio.to_thread(lambda: self._releases.base) if choices else release.narrowed()
+        async with aclosing(write(plain, BASE_MODEL)) as pieces:
+            async for piece in pieces:
                 yield piece
+
+    def _choices(
+        self, release: Release, who: Principal, passages: Sequence[Passage]
+    ) -> tuple[tuple[Release, str], ...]:
+        """Return which weights to try in turn for an answer from these passages."""
+        best = NOBODY
+        if release.zones and passages:
+            best = self._furniture.index.audience(who, passages[0].document_id)
+        choices = routing.choices(release, who, best)
+        for answering in (release.narrowed(), *(answering for answering, _ in choices)):
+            self._furniture.ledger.keep_release(answering)  # the line about the answer names it
+        return choices
 
     def converse_with(
         self,
         release: Release,
+        model: str,
         question: str,
         passages: Sequence[Passage],
         *,
+        who: Principal,
         history: Sequence[Turn] = (),
         closed_book: bool = False,
-        salt: str = "",
         form: Form = PROSE,
     ) -> AsyncGenerator[str | Answer]:
-        """Let the weights of a release write."""
+        """Let one of the adapters of a release write, or the base model. What is computed for people of other
+        groups, or with other weights, is not used again."""
+        salt = sha256("\0".join([*sorted(who.groups), model]).encode()).hexdigest()[:16]
         return converse(
             question,
             passages,
             generator=self._furniture.generator,
-            model=release.adapter or BASE_MODEL,
+            model=model,
             release_id=release.id,
             history=history,
             closed_book=closed_book,
@@ -179,7 +199,7 @@ class Answers:
         return self._furniture.settings.token_issuer
 
     def release_id(self) -> str:
-        return self._releases.in_force().id
+        return self._releases.in_force().narrowed().id
 
     def ready(self) -> dict[str, str]:
         """Return "ok" or what is wrong, by part that an answer needs."""

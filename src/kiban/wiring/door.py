@@ -13,7 +13,7 @@ from kiban.release import door
 from kiban.release.door import Wanted, Wish
 from kiban.wiring.evidence import Evidence
 from kiban.wiring.furniture import Furniture
-from kiban.wiring.releases import ADAPTER, EMBEDDER, RERANKER, Releases
+from kiban.wiring.releases import EMBEDDER, RERANKER, Releases
 
 log = logging.getLogger(__name__)
 
@@ -81,12 +81,8 @@ class RegistryDoor:
 
     def _registered_again(self, name: str, folder: CandidateFolder) -> str:
         candidate, written = folder.candidate(), folder.curriculum()
-        weights = {
-            ADAPTER: candidate.adapter,
-            EMBEDDER: candidate.embedder,
-            RERANKER: candidate.reranker,
-        }
-        made = weights[name]
+        weights = {EMBEDDER: candidate.embedder, RERANKER: candidate.reranker}
+        made = weights.get(name, candidate.adapter)  # everyone's or a zone's
         assert made is not None  # `holding` found the folder by one of them
         tags = {"curriculum": written.sha256, "llm_sha256": self._furniture.llm.sha256}
         return self._furniture.registry.register(name, made, tags, card.write(name, written, made))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kiban.adapt.questions import unanswerable
 from kiban.answer.converse import converse
+from kiban.domain.access import Audience, Principal
 from kiban.domain.evidence import Arm, Comparison, Outcome, Verdict
 from kiban.domain.learning import Candidate, Question
 from kiban.domain.question import Answer, Passage
@@ -18,7 +19,7 @@ from kiban.judge import arms, report, verdict
 from kiban.judge.economy import Prices
 from kiban.wiring.answers import SHOWN, Answers
 from kiban.wiring.audits import Audits
-from kiban.wiring.furniture import Furniture
+from kiban.wiring.furniture import BASE_MODEL, Furniture
 from kiban.wiring.releases import Releases
 from kiban.wiring.weights import OUTSIDER
 
@@ -55,7 +56,7 @@ class Evidence:
         scored = asyncio.run(
             arms.evaluate(
                 exam := self._exam(held_out),
-                self._arms(proposed, exam),
+                self._arms(proposed, candidate.audience, exam),
                 progress=self._furniture.stage("judging"),
             )
         )
@@ -66,13 +67,15 @@ class Evidence:
             reranker=reranker,
             audits=self._audits(candidate, proposed, held_out),
             seconds=time.monotonic() - began,
+            zone=candidate.audience,
         )
         folder.keep_verdict(decided)
         page = report.render(
             candidate, decided, scored, folder.curriculum(), self._furniture.inventory(), self._prices()
         )
         folder.report.write_text(page, "utf-8")
-        self._furniture.registry.log_report(candidate.id, folder.report)
+        if candidate.audience.is_everyone:  # everybody who opens the registry reads what lies there
+            self._furniture.registry.log_report(candidate.id, folder.report)
         return decided
 
     def verdict(self, candidate: Candidate) -> Verdict:
@@ -118,12 +121,13 @@ class Evidence:
         self, candidate: Candidate, proposed: Release, held_out: Sequence[Question]
     ) -> tuple[Comparison, ...]:
         """Look for what the adapter must not know."""
-        if proposed.adapter is None:
+        adapter = _adapter(proposed, candidate.audience)
+        if adapter is None:
             return ()
         curriculum = self._furniture.candidates.folder(candidate.id).curriculum()
-        every = self._arms(proposed, held_out)
+        every = self._arms(proposed, candidate.audience, held_out)
         asked = {arm: every[arm] for arm in (Arm.BASE, Arm.ADAPTED)}
-        return Audits(self._furniture).of(candidate, proposed.adapter, curriculum, held_out, asked)
+        return Audits(self._furniture).of(candidate, adapter, curriculum, held_out, asked)
 
     def _prices(self) -> Prices:
         settings = self._furniture.settings
@@ -134,23 +138,29 @@ class Evidence:
             licences=self._furniture.licences(),
         )
 
-    def _arms(self, proposed: Release, exam: Sequence[Question]) -> Mapping[Arm, arms.Ask]:
-        base = self._releases.base
-        may_leave = self._furniture.hosted and all(question.audience.is_everyone for question in exam)
-        hosted = {Arm.HOSTED: self._hosted(base)} if may_leave else {}
-        return {
-            Arm.BASE: self._arm(base, with_passages=False),
-            Arm.BASE_RAG: self._arm(base, with_passages=True),
-            Arm.ADAPTED: self._arm(proposed, with_passages=False),
-            Arm.ADAPTED_RAG: self._arm(proposed, with_passages=True),
-            **hosted,
+    def _arms(self, proposed: Release, zone: Audience, exam: Sequence[Question]) -> Mapping[Arm, arms.Ask]:
+        """Return how to ask each arm, as a member of the zone. Where an adapter for everyone is in force, a
+        zone's is judged against that one too: it is what answers the zone now."""
+        base = self._releases.base if zone.is_everyone else self._releases.in_force()
+        adapter = _adapter(proposed, zone) or BASE_MODEL
+        who = Principal.members(zone)
+        asked = {
+            Arm.BASE: self._arm(base, BASE_MODEL, who, with_passages=False),
+            Arm.BASE_RAG: self._arm(base, BASE_MODEL, who, with_passages=True),
+            Arm.ADAPTED: self._arm(proposed, adapter, who, with_passages=False),
+            Arm.ADAPTED_RAG: self._arm(proposed, adapter, who, with_passages=True),
         }
+        if not zone.is_everyone and base.adapter:
+            asked[Arm.EVERYONE_RAG] = self._arm(base, base.adapter, who, with_passages=True)
+        if self._furniture.hosted and all(question.audience.is_everyone for question in exam):
+            asked[Arm.HOSTED] = self._hosted(base)
+        return asked
 
-    def _arm(self, release: Release, *, with_passages: bool) -> arms.Ask:
+    def _arm(self, release: Release, model: str, who: Principal, *, with_passages: bool) -> arms.Ask:
         async def ask(question: Question) -> Answer:
-            shown = await asyncio.to_thread(self._show, question, release) if with_passages else []
+            shown = await asyncio.to_thread(self._show, question, release, who) if with_passages else []
             written = self._answers.converse_with(
-                release, question.text, shown, closed_book=not with_passages
+                release, model, question.text, shown, who=who, closed_book=not with_passages
             )
             *_, last = [piece async for piece in written]
             assert isinstance(last, Answer)
@@ -167,7 +177,7 @@ class Evidence:
         async def ask(question: Question) -> Answer:
             if not question.audience.is_everyone:
                 raise NotPermitted(f"A question about {question.lineage.uri} may not leave this house.")
-            shown = await asyncio.to_thread(self._show, question, base)
+            shown = await asyncio.to_thread(self._show, question, base, OUTSIDER)
             written = converse(question.text, shown, generator=generator, model=model, release_id="hosted")
             *_, last = [piece async for piece in written]
             assert isinstance(last, Answer)
@@ -175,13 +185,21 @@ class Evidence:
 
         return ask
 
-    def _show(self, question: Question, release: Release) -> list[Passage]:
+    def _show(self, question: Question, release: Release, who: Principal) -> list[Passage]:
         """Return what a question is answered from; if nothing is right, its own document is withheld."""
         if question.answerable:
-            return self._answers.find_with(release, question.text, OUTSIDER, SHOWN)
-        found = self._answers.find_with(release, question.text, OUTSIDER, 4 * SHOWN)
+            return self._answers.find_with(release, question.text, who, SHOWN)
+        found = self._answers.find_with(release, question.text, who, 4 * SHOWN)
         return [p for p in found if p.document_id != question.lineage.document_id][:SHOWN]
 
 
 def _passed(comparison: Comparison | None) -> bool:
     return comparison is not None and comparison.outcome is Outcome.PASS
+
+
+def _adapter(release: Release, zone: Audience) -> str | None:
+    """Return what a release serves a zone's own adapter under; None if it has none."""
+    if zone.is_everyone:
+        return release.adapter
+    own = release.zone(zone)
+    return own.name if own else None

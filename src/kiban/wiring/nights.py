@@ -46,7 +46,7 @@ class Nights:
         Questions whose documents are gone or have new versions are put aside. Raises TooFewExamples when
         there are not enough documents, or not enough left, to ask about.
         """
-        release = self._releases.in_force()
+        release = self._releases.in_force().narrowed()
         kept = self._furniture.nights.exam(release.id)
         if kept is None:
             self._furniture.nights.keep_exam(self._freeze(release))

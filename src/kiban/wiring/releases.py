@@ -9,15 +9,21 @@ from pathlib import Path
 from kiban.answer.prompt import PROMPT_VERSION
 from kiban.backends.postgres import posture, schema
 from kiban.backends.weights import verify_adapter
+from kiban.domain.access import Audience
 from kiban.domain.evidence import Verdict
 from kiban.domain.learning import Candidate, Weights
-from kiban.domain.release import LedgerEntry, Release
+from kiban.domain.release import LedgerEntry, Release, ZoneAdapter
 from kiban.errors import NoSuchRelease
 from kiban.release import deploy, ledger
 from kiban.wiring.furniture import BASE_MODEL, Furniture
 
 # What the registry calls them.
 ADAPTER, EMBEDDER, RERANKER = "kiban-adapter", "kiban-embedder", "kiban-reranker"
+
+
+def adapter_model(zone: Audience) -> str:
+    """Return what the registry calls the adapters of a zone; its groups are not named there."""
+    return ADAPTER if zone.is_everyone else f"{ADAPTER}-{zone.label}"
 
 
 class Releases:
@@ -75,11 +81,13 @@ class Releases:
         self, candidate: Candidate, *, adapter: bool = False, embedder: bool = False, reranker: bool = False
     ) -> Release:
         """Return the release a candidate would be, with those of its weights that count."""
-        release = replace(self.base, curriculum_sha256=candidate.curriculum_sha256)
+        if not candidate.audience.is_everyone:
+            return self._zone_proposal(candidate)
+        release = replace(
+            self.base, curriculum_sha256=candidate.curriculum_sha256, zones=self._zones_that_stay()
+        )
         if adapter and candidate.adapter:
-            name = f"everyone@{candidate.adapter.sha256[:8]}"
-            place = self._furniture.settings.state / "adapters" / name
-            kept = deploy.shelve(candidate.adapter, place, self._verify)
+            name, kept = self._shelve(candidate.adapter, candidate.audience)
             release = replace(release, adapter=name, adapter_path=str(kept.path), adapter_sha256=kept.sha256)
         if embedder and candidate.embedder and candidate.generation:
             release = replace(
@@ -92,6 +100,27 @@ class Releases:
             kept = candidate.reranker
             release = replace(release, reranker=str(kept.path), reranker_sha256=kept.sha256)
         return release
+
+    def _zone_proposal(self, candidate: Candidate) -> Release:
+        """Return the release in force with this zone's adapter put in, and nothing else changed."""
+        release = self.in_force()
+        if candidate.adapter is None:
+            return release
+        name, kept = self._shelve(candidate.adapter, candidate.audience)
+        groups = tuple(sorted(candidate.audience.groups))
+        return release.with_zone(
+            ZoneAdapter(groups, name, str(kept.path), kept.sha256, candidate.curriculum_sha256)
+        )
+
+    def _zones_that_stay(self) -> tuple[ZoneAdapter, ...]:
+        """Return the adapters of zones that answer now, if they fit the base release's model and prompt."""
+        now, base = self.in_force(), self.base
+        return now.zones if (now.llm, now.prompt_version) == (base.llm, base.prompt_version) else ()
+
+    def _shelve(self, adapter: Weights, zone: Audience) -> tuple[str, Weights]:
+        """Copy an adapter to where servers read it, under a name that never means another; return both."""
+        name = f"{zone.label}@{adapter.sha256[:8]}"
+        return name, deploy.shelve(adapter, self._furniture.settings.state / "adapters" / name, self._verify)
 
     def _verify(self, path: Path) -> Weights:
         return verify_adapter(path, self._furniture.llm.path)
@@ -126,23 +155,31 @@ class Releases:
         return entry
 
     def converge(self, release: Release | None = None) -> bool:
-        """Make sure that every server holds and applies the adapter of a release, or of that in force."""
+        """Make sure that every server holds and applies the adapters of a release, or of that in force."""
         return deploy.converge(release or self.in_force(), self._furniture.adapters, base_model=BASE_MODEL)
 
     def history(self) -> list[LedgerEntry]:
         return self._furniture.ledger.entries()
 
+    def release(self, entry: LedgerEntry) -> Release:
+        """Return what an entry names."""
+        return self._furniture.ledger.release(entry.release_id)
+
     def last_seen(self) -> int:
         return ledger.last_seen(self._furniture.ledger)
 
     def learnt(self) -> dict[str, str | None]:
-        """Return the hash of the learnt weights in force by what the registry calls the model."""
+        """Return the hash of the learnt weights in force, or None, by what the registry calls the model: of
+        every zone that has had an adapter, for an alias has to go when the adapter does."""
         release = self.in_force()
+        known = self._furniture.candidates.zones() | {zone.audience for zone in release.zones}
+        zones = {zone: release.zone(zone) for zone in known if not zone.is_everyone}
         trained_here = self._furniture.candidates.holding(release.embedder_sha256) is not None
         return {
             ADAPTER: release.adapter_sha256,
             EMBEDDER: release.embedder_sha256 if trained_here else None,
             RERANKER: release.reranker_sha256,
+            **{adapter_model(zone): own.sha256 if own else None for zone, own in zones.items()},
         }
 
     def mirror(self) -> None:

@@ -5,65 +5,89 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kiban.adapt import card, curriculum, feedback, questions, scrub, writers
+from kiban.adapt import card, curriculum, feedback, questions, scrub, writers, zones
 from kiban.answer import prompt
 from kiban.backends.candidates import CandidateFolder
-from kiban.domain.access import EVERYONE, Audience, Principal
-from kiban.domain.learning import Candidate, Cost, Curriculum, Weights
+from kiban.domain.access import ALL, Audience, Principal
+from kiban.domain.document import Document
+from kiban.domain.learning import Candidate, Cost, Curriculum, EveryonesPairs, Weights, Zone
 from kiban.domain.question import Passage
+from kiban.errors import TooFewExamples
 from kiban.wiring.answers import SHOWN, Answers
 from kiban.wiring.furniture import BASE_MODEL, Furniture
 from kiban.wiring.generations import fill
-from kiban.wiring.releases import ADAPTER, EMBEDDER, RERANKER, Releases
+from kiban.wiring.releases import EMBEDDER, RERANKER, Releases, adapter_model
 
 if TYPE_CHECKING:  # seconds to import
     from kiban.backends.mlflow_registry import MlflowRun
 
 log = logging.getLogger(__name__)
 
-# Curricula are read by someone who is a member of no group, so that row-level security itself keeps
-# what not everyone may read away from the trainers.
-OUTSIDER = Principal("curriculum", frozenset())
+OUTSIDER = Principal.members(ALL)  # who sees what everyone may read
 SEED = 20261122
 PER_DOCUMENT = 4  # questions; more of one document say little more
 HELD_OUT_SHARE = 0.4  # of documents
 
 
 class WeightsMaking:
-    """What the adapt flow does, step by step. Every step finds what an interrupted run has left."""
+    """What the adapt flows do, step by step. Every step finds what an interrupted run has left.
+
+    A curriculum is read as all members of its zone together, for everyone's as a member of no group, so that
+    row-level security itself keeps what one of them may not read away from the trainers.
+    """
 
     def __init__(self, furniture: Furniture, releases: Releases, answers: Answers) -> None:
         self._furniture = furniture
         self._releases = releases
         self._answers = answers
 
-    def write_curriculum(self) -> Curriculum:
-        """Ask about what everyone may read; keep some documents to judge by, and learn from the others."""
-        furniture = self._furniture
-        documents = furniture.index.documents(OUTSIDER)
+    def zones(self) -> list[Zone]:
+        """Return every zone but everyone's: how large it is, and which adapter answers it."""
+        release, least = self._releases.in_force(), self._furniture.settings.zone_documents
+        found = zones.sizes(self._furniture.library.documents())
+        return [
+            Zone(audience, size, size >= least, own.name if (own := release.zone(audience)) else None)
+            for audience, size in found.items()
+        ]
+
+    def write_curriculum(self, zone: Audience = ALL) -> Curriculum:
+        """Ask about the documents of a zone; keep some of them to judge by, and learn from the others.
+
+        What stands beside the right passage in a prompt is anything that all members of the zone may read.
+        Raises TooFewExamples for a zone that is too small for an adapter of its own.
+        """
+        furniture, who = self._furniture, Principal.members(zone)
+        find = partial(self._find, who)
+        documents = furniture.index.documents(who)
+        own = {document.id for document in documents if document.audience.same_zone(zone)}
+        passages = [passage for passage in furniture.index.browse(who) if passage.document_id in own]
+        self._require_large(zone, documents)
         asked, sieve = questions.make_questions(
-            self._with_findings(furniture.index.browse(OUTSIDER)),
+            self._with_findings(who, passages),
             documents,
             write=writers.from_templates,
-            find=self._find,
+            find=find,
             per_document=PER_DOCUMENT,
+            zone=zone,
         )
         log.info("questions: %s", sieve)
         learnt, held_out = questions.split(asked, HELD_OUT_SHARE, SEED)
         taught, admission = feedback.lessons(
             furniture.feedback.all(),
             {document.id: document for document in documents},
-            furniture.index.browse(OUTSIDER),
+            passages,
             examples=min(len(learnt), furniture.settings.training_questions),
+            zone=zone,
         )
         log.info("feedback: %s", admission)
         taught, asked_about = questions.split(taught, HELD_OUT_SHARE, SEED)
         learnt, held_out = (*taught, *learnt), (*asked_about, *held_out)
         classroom = curriculum.Classroom(
-            find=self._find,
+            find=find,
             render=prompt.render,
             target=prompt.target,
             abstention=prompt.abstention,
@@ -73,7 +97,7 @@ class WeightsMaking:
         written = curriculum.build(
             learnt,
             classroom,
-            audience=Audience(frozenset({EVERYONE})),
+            audience=zone,
             prompt_version=prompt.PROMPT_VERSION,
             limit=furniture.settings.training_questions,
             seed=SEED,
@@ -87,6 +111,7 @@ class WeightsMaking:
 
         furniture = self._furniture
         folder = furniture.candidate_folder(written)
+        pairs = EveryonesPairs.of(written)
         scrub.require_clean(written, furniture.detector.findings)
 
         def train(out: Path) -> Weights:
@@ -97,7 +122,7 @@ class WeightsMaking:
                     log=run.log,
                     spent=_account(run, folder, folder.embedder),
                 )
-                return trainer.train(written.pairs, out, furniture.stage("embedder"))
+                return trainer.train(pairs, out, furniture.stage("embedder"))
 
         return folder.once(folder.embedder, train)
 
@@ -140,13 +165,14 @@ class WeightsMaking:
         from kiban.backends.cross_encoder_trainer import RerankerTrainer
 
         folder = furniture.candidate_folder(written)
+        pairs = EveryonesPairs.of(written)
         scrub.require_clean(written, furniture.detector.findings)
         base = furniture.base_reranker or furniture.base_embedder
 
         def train(out: Path) -> Weights:
             with furniture.registry.run("reranker", self._tags(written)) as run:
                 trainer = RerankerTrainer(base.path, furniture.device, log=run.log)
-                return trainer.train(written.pairs, out, furniture.stage("reranker"))
+                return trainer.train(pairs, out, furniture.stage("reranker"))
 
         return folder.once(folder.reranker, train)
 
@@ -154,16 +180,18 @@ class WeightsMaking:
         self,
         written: Curriculum,
         adapter: Weights,
-        embedder: Weights,
-        generation: int,
+        embedder: Weights | None = None,
+        generation: int | None = None,
         reranker: Weights | None = None,
     ) -> Candidate:
-        """Put a candidate's weights on the registry's shelf, each with its model card."""
+        """Put a candidate's weights on the registry's shelf, each with its model card. A zone's candidate has
+        an adapter alone."""
         furniture = self._furniture
         folder = furniture.candidate_folder(written)
         costs = folder.costs()
         registered = []
-        for name, made in ((ADAPTER, adapter), (EMBEDDER, embedder), (RERANKER, reranker)):
+        shelved = ((adapter_model(written.audience), adapter), (EMBEDDER, embedder), (RERANKER, reranker))
+        for name, made in shelved:
             if made:
                 note = card.write(name, written, made, costs.get(made.path.name))
                 registered.append(furniture.registry.register(name, made, self._tags(written), note))
@@ -177,6 +205,7 @@ class WeightsMaking:
             tuple(registered),
             reranker,
             costs,
+            written.audience,
         )
         folder.keep_candidate(candidate)
         return candidate
@@ -185,14 +214,23 @@ class WeightsMaking:
         """Return a candidate, or the newest. Raises NoSuchCandidate."""
         return self._furniture.candidates.find(candidate_id).candidate()
 
-    def _find(self, question: str) -> Sequence[Passage]:
-        # More than a prompt shows: what is left over becomes distractors.
-        found = self._answers.find_with(self._releases.base, question, OUTSIDER, SHOWN + 2)
-        return self._with_findings(found)
+    def _require_large(self, zone: Audience, documents: Sequence[Document]) -> None:
+        least = self._furniture.settings.zone_documents
+        if not zone.is_everyone and zone not in zones.large(documents, least):
+            size = zones.sizes(documents).get(zone, 0)
+            raise TooFewExamples(
+                f"The zone of {zone} has {size} documents; {least} are needed for an adapter of its own.",
+                mend="zone_documents in the settings",
+            )
 
-    def _with_findings(self, passages: Sequence[Passage]) -> list[Passage]:
+    def _find(self, who: Principal, question: str) -> Sequence[Passage]:
+        # More than a prompt shows: what is left over becomes distractors.
+        found = self._answers.find_with(self._releases.base, question, who, SHOWN + 2)
+        return self._with_findings(who, found)
+
+    def _with_findings(self, who: Principal, passages: Sequence[Passage]) -> list[Passage]:
         """Say of each passage what is sensitive in it."""
-        found = self._furniture.index.sensitive(OUTSIDER, [passage.chunk_id for passage in passages])
+        found = self._furniture.index.sensitive(who, [passage.chunk_id for passage in passages])
         return [replace(passage, sensitive=found[passage.chunk_id]) for passage in passages]
 
     def _tags(self, written: Curriculum) -> dict[str, str]:

@@ -22,6 +22,7 @@ PATIENCE = 10.0  # seconds to wait for a connection
 # to rows, and so to those of visible zones alone: what others hold costs no time that could tell of it.
 READ_FOR = """
 select set_config('kiban.groups', %(groups)s::text[]::text, true), set_config('kiban.cut', %(cut)s, true),
+       set_config('kiban.each_of', %(each_of)s::text[]::text, true),
        set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
        set_config('jit', 'off', true), set_config('work_mem', '64MB', true)
 """
@@ -56,10 +57,13 @@ class Postgres:
             yield connection
 
     @contextmanager
-    def reading(self, groups: Iterable[str], cut: int = FIRST_CUT) -> Iterator[Connection]:
+    def reading(
+        self, groups: Iterable[str], cut: int = FIRST_CUT, *, each_of: Iterable[str] = ()
+    ) -> Iterator[Connection]:
         """Give a read-only transaction as kiban_reader that sees what any of these groups may read, all of it
-        as of one moment, and of chunks those of one cut."""
-        asked = {"groups": sorted(groups), "cut": str(cut)}
+        as of one moment, and of chunks those of one cut; of that, only what each of `each_of` may read by
+        itself."""
+        asked = {"groups": sorted(groups), "cut": str(cut), "each_of": sorted(each_of)}
         with _naming_the_part(self._where), ExitStack() as stack:
             connection = None
             if self._replica is not None:

@@ -38,6 +38,12 @@ class PostgresLedger:
                 self._known[release_id] = _release(tx, release_id)
         return self._known[release_id]
 
+    def keep_release(self, release: Release) -> None:
+        if release.id not in self._known:
+            with self._postgres.writing() as tx:
+                _keep(tx, release)
+            self._known[release.id] = release
+
     def append(
         self, *, after: int, actor: str, action: Action, release: Release, reason: str, evidence: str
     ) -> LedgerEntry:
@@ -54,11 +60,7 @@ class PostgresLedger:
                 reason=reason,
                 evidence=evidence,
             )
-            tx.execute(
-                "insert into kiban.release (id, content, curriculum_sha256) values (%s, %s, %s)"
-                " on conflict (id) do nothing",
-                [release.id, Jsonb(asdict(release)), release.curriculum_sha256],
-            )
+            _keep(tx, release)
             try:
                 tx.execute(
                     "insert into kiban.ledger (seq, at, actor, action, release_id, reason, evidence,"
@@ -113,6 +115,14 @@ def _entries(tx: Connection) -> list[LedgerEntry]:
         LedgerEntry(seq, at.astimezone(UTC), actor, Action(action), *rest)
         for seq, at, actor, action, *rest in tx.execute(ENTRIES)
     ]
+
+
+def _keep(tx: Connection, release: Release) -> None:
+    tx.execute(
+        "insert into kiban.release (id, content, curriculum_sha256) values (%s, %s, %s)"
+        " on conflict (id) do nothing",
+        [release.id, Jsonb(asdict(release)), release.curriculum_sha256],
+    )
 
 
 def _release(tx: Connection, release_id: str) -> Release:

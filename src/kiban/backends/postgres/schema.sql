@@ -489,6 +489,11 @@ create or replace function kiban.reading_groups() returns text[] language sql st
     select nullif(current_setting('kiban.groups', true), '')::text[]
 $$;
 
+-- For whom it reads together, if for a whole zone: only what each of these groups may read by itself is seen.
+create or replace function kiban.reading_together() returns text[] language sql stable parallel safe as $$
+    select coalesce(nullif(current_setting('kiban.each_of', true), ''), '{}')::text[]
+$$;
+
 -- Which cut this transaction reads: unset, the first.
 create or replace function kiban.reading_cut() returns integer language sql stable parallel safe as $$
     select coalesce(nullif(current_setting('kiban.cut', true), '')::integer, 1)
@@ -513,7 +518,8 @@ begin
         execute format(
             'create policy readers on kiban.%I for select to kiban_reader using (%s)', name,
             case name
-                when 'zone' then 'readers && (select kiban.reading_groups())'
+                when 'zone' then 'readers && (select kiban.reading_groups()) and (readers @> array[''everyone'']'
+                    ' or readers @> (select kiban.reading_together()))'
                 when 'feedback' then 'document_id in (select id from kiban.document)'
                 when 'decision' then 'feedback_id in (select id from kiban.feedback)'
                 else 'zone_id = any (array(select id from kiban.zone))'

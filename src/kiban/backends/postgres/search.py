@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from kiban.backends.postgres import bm25, pictures, rows, scoping
 from kiban.backends.postgres.connect import Connection, Postgres
 from kiban.backends.postgres.copying import half
-from kiban.domain.access import EVERYONE, Principal
+from kiban.domain.access import EVERYONE, NOBODY, Audience, Principal
 from kiban.domain.document import Document
 from kiban.domain.generation import FIRST_CUT
 from kiban.domain.question import EVERYTHING, Passage, Scope
@@ -52,6 +52,7 @@ select set_config('hnsw.iterative_scan', 'strict_order', true), set_config('hnsw
 EF_SEARCH = 400  # neighbours a walk keeps in view, four for each of the hundred that fusion asks for
 
 
+AUDIENCE = "select readers from kiban.document join kiban.zone on zone.id = zone_id where document.id = %s"
 SENSITIVE = """
 select chunk_id, kind, span_start, span_end from kiban.sensitive
 where chunk_id = any(%s) order by chunk_id, span_start
@@ -80,6 +81,11 @@ class PostgresSearch:
     def documents(self, who: Principal) -> list[Document]:
         with self._reading(who) as tx:
             return [rows.document(*row) for row in tx.execute(rows.DOCUMENTS + "order by source, uri")]
+
+    def audience(self, who: Principal, document_id: int) -> Audience:
+        with self._reading(who) as tx:
+            found = tx.execute(AUDIENCE, [document_id]).fetchone()
+            return Audience(frozenset(found[0])) if found else NOBODY
 
     def browse(self, who: Principal) -> list[Passage]:
         with self._reading(who) as tx:
@@ -147,7 +153,8 @@ class PostgresSearch:
             return pictures.nearest(tx, vector, embedder_sha256, limit, scope)
 
     def _reading(self, who: Principal) -> AbstractContextManager[Connection]:
-        return self._postgres.reading(who.groups | {EVERYONE}, self._cut)
+        each_of = who.groups if who.together else ()
+        return self._postgres.reading(who.groups | {EVERYONE}, self._cut, each_of=each_of)
 
 
 class PostgresDirectory:

@@ -19,16 +19,16 @@ from kiban.backends.postgres.library import PostgresLibrary
 from kiban.backends.postgres.schema import migrate
 from kiban.bench.attacks import Figure
 from kiban.bench.attacks.stage import Stage
-from kiban.domain.access import EVERYONE, Audience
+from kiban.domain.access import ALL, Audience
 from kiban.domain.document import Document
 from kiban.domain.evidence import Evaluation, Outcome, Verdict
 from kiban.domain.learning import Curriculum, Lineage, TrainingPair
-from kiban.domain.release import Release
+from kiban.domain.release import Release, ZoneAdapter
 from kiban.errors import ConcurrentRelease
 from kiban.release import ledger as pile
 from kiban.testing import arrival
 
-ALL = Audience(frozenset({EVERYONE}))
+HR, LAB = Audience(frozenset({"hr"})), Audience(frozenset({"lab"}))
 BASE = Release("base", None, None, None, "embedder", "e" * 64, 1, "prompt", None)
 PASSED = Verdict(
     Outcome.PASS,
@@ -48,32 +48,36 @@ ALTERED = {
 
 
 def tainted_adapter(stage: Stage) -> Figure:
-    """Delete a learnt document, or narrow its readers, and see when the base answers again."""
-    trials, seconds, still = stage.size(TRIALS, least=4), [], 0
+    """Delete a document that weights have learnt from, or narrow its readers, and see who answers next: the
+    weights of everyone, or the adapter of one of two zones, go alone."""
+    trials, seconds, late, lost = stage.size(TRIALS, least=6), [], 0, 0
     with empty(stage.postgres) as postgres:
         library, ledger = PostgresLibrary(postgres), PostgresLedger(postgres)
         pile.found(ledger, BASE, "stage")
         for trial in range(trials):
-            arrived = arrival(f"{trial}.md", "有給休暇は12日とする。")
-            library.put("stage", [arrived], {})
-            (document,) = [one for one in library.documents("stage") if one.uri == f"{trial}.md"]
-            learnt = _learnt(ledger, document)
-            pile.promote(ledger, learnt, PASSED, actor="stage", evidence="", seen=pile.last_seen(ledger))
-            assert pile.in_force(ledger) == learnt
+            readers = (ALL, HR, LAB)[trial % 3]
+            others = [_promoted(library, ledger, one, f"{trial}-{one}") for one in (ALL, HR, LAB)]
+            victim, learnt = next(each for each in others if each[0].audience == readers)
+            arrived = arrival(victim.uri, "", readers=())
+            kept = pile.in_force(ledger).curricula - {learnt}
             began = time.perf_counter()
             if trial % 2:
-                library.delete("stage", [arrived.file.uri])
+                library.delete("stage", [victim.uri])
             else:
-                library.move_audience("stage", replace(arrived.file, audience=Audience(frozenset({"hr"}))))
-            still += pile.in_force(ledger) != BASE
+                library.move_audience("stage", replace(arrived.file, audience=Audience(frozenset({"board"}))))
+            left = pile.in_force(ledger).curricula
             seconds.append(time.perf_counter() - began)
+            late += learnt in left
+            lost += not kept <= left  # everyone's weights before may return in place of what went
             pile.withdraw(ledger, actor="stage")
+            late += learnt in pile.in_force(ledger).curricula
     return Figure(
         "B9",
-        "learnt document deleted or narrowed: until the base release answers",
-        f"p50 {statistics.median(seconds):.3f} s, worst {max(seconds):.3f} s; {still} still answering",
-        "the next question; 0 still answering",
-        still == 0,
+        "learnt document deleted or narrowed: until what saw it answers no more, everyone's or a zone's",
+        f"p50 {statistics.median(seconds):.3f} s, worst {max(seconds):.3f} s; {late} still answering, "
+        f"{lost} times other weights went along",
+        "the next question; 0 and 0",
+        late == lost == 0,
         trials,
         "from the change in the library; a source's own interval comes on top (A7)",
     )
@@ -139,14 +143,25 @@ def _promote(ledger: PostgresLedger, name: str, seen: int, start: Barrier) -> st
     return name
 
 
-def _learnt(ledger: PostgresLedger, document: Document) -> Release:
+def _promoted(
+    library: PostgresLibrary, ledger: PostgresLedger, readers: Audience, name: str
+) -> tuple[Document, str]:
+    """Store a document, and release weights for its readers that have learnt from it; return it, and what
+    they learnt."""
+    library.put("stage", [arrival(f"{name}.md", "有給休暇は12日とする。", readers=readers.groups)], {})
+    (document,) = [one for one in library.documents("stage") if one.uri == f"{name}.md"]
     seen = Lineage(document.id, document.uri, document.version, document.sha256)
-    written = Curriculum(
-        ALL, (), (TrainingPair("問い", "答え", (), (seen,), ALL),), "prompt", seed=document.id
-    )
+    pair = TrainingPair("問い", "答え", (), (seen,), readers)
+    written = Curriculum(readers, (), (pair,), "prompt", seed=document.id)
     ledger.keep_curriculum(written)
-    name = f"everyone@{document.id}"
-    return replace(BASE, adapter=name, adapter_sha256=name, curriculum_sha256=written.sha256)
+    now, groups = pile.in_force(ledger), tuple(sorted(readers.groups))
+    if readers.is_everyone:
+        learnt = replace(now, adapter=name, adapter_sha256=name, curriculum_sha256=written.sha256)
+    else:
+        learnt = now.with_zone(ZoneAdapter(groups, name, "", name, written.sha256))
+    verdict = replace(PASSED, zone=readers)
+    pile.promote(ledger, learnt, verdict, actor="stage", evidence="", seen=pile.last_seen(ledger))
+    return document, written.sha256
 
 
 @contextmanager
