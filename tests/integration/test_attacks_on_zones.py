@@ -11,7 +11,10 @@ from kiban.bench.attacks.stage import Stage
 from kiban.settings import Settings
 from kiban.wiring.furniture import Furniture
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [
+    pytest.mark.timeout(300),
+    pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning"),  # libraries' own
+]
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,8 @@ from kiban.domain.access import EVERYONE, Audience
 from kiban.domain.evidence import Arm, Comparison, Outcome
 from kiban.domain.learning import Candidate, Curriculum, Lineage, Question
 from kiban.domain.question import Answer
+from kiban.domain.release import Release
+from kiban.release import ledger
 from kiban.settings import Settings
 from kiban.testing import PatternDetector, arrival
 from kiban.wiring.audits import Audits
@@ -61,6 +63,9 @@ class House:
         for one in (*open_to_all, *closed):
             chunks = tuple(replace(chunk, sensitive=find(chunk.original)) for chunk in one.chunks)
             library.put("folder", [replace(one, chunks=chunks)], {})
+        generation = library.add_generation("e5", "e" * 64, 3, "tokeniser", "chunking")
+        base = Release("qwen", None, None, None, "e5", "e" * 64, generation, "prompt", None)
+        ledger.found(furniture.ledger, base, actor="test")
         learnt = [document for document in library.documents() if document.audience.is_everyone]
         lineage = tuple(Lineage(each.id, each.uri, each.version, each.sha256) for each in learnt)
         self.candidate = Candidate("c", "0" * 64, lineage, None, None, None)

@@ -42,7 +42,7 @@ def zone(*groups: str) -> Audience:
 
 
 HR, LAB, BOTH = zone("hr"), zone("lab"), zone("hr", "lab")
-NAMED = {ALL: "全社", HR: "人事", LAB: "研究所", BOTH: "人事研究合同"}
+NAMED = {ALL: "全社", HR: "人事", LAB: "研究所", BOTH: "合同"}
 
 
 class Shelf(MemoryRegistry):
