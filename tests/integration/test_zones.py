@@ -206,7 +206,7 @@ def test_a_server_that_forgot_a_zones_adapter_is_answered_for_by_everyones(
     company: ZonedHouse, released: dict[Audience, Candidate], models: Path
 ) -> None:
     with naming_itself().serving() as restarted:
-        company.furniture.__dict__.pop("generator"), company.furniture.__dict__.pop("adapters").close()
+        company.furniture.__dict__.pop("generator", None), company.furniture.__dict__.pop("adapters").close()
         company.furniture.__dict__["vllm_urls"] = (restarted,)
         everyones = weights_of(company, ALL)
         release = company.house.releases.in_force()
