@@ -21,7 +21,6 @@ from kiban.bench.attacks.ingest import ROWS
 from kiban.domain.document import IngestReport
 from kiban.ingest import absorb
 from kiban.ingest.survey import survey
-from kiban.ports import Embedder
 from kiban.settings import Settings
 from kiban.testing import HashEmbedder
 from kiban.wiring.furniture import Furniture
@@ -39,13 +38,12 @@ class PlainFurniture(Furniture):
         self.postgres = Postgres(writer, reader, connections=2)
         self._quick = HashEmbedder()
 
-    def live_embedders(self) -> dict[int, Embedder]:
-        return {number: self._quick for number, *_ in self.library.generations()}
+    def cutters(self) -> tuple[absorb.Cutter, ...]:
+        embedders = {number: self._quick for number, *_ in self.library.generations()}
+        return (absorb.Cutter(self.tokenizer, embedders),)
 
     def reading(self) -> absorb.Reading:
-        return absorb.Reading(
-            self.library, self.queue, self.parser, self.tokenizer, self.live_embedders(), self.detector
-        )
+        return absorb.Reading(self.library, self.queue, self.parser, self.cutters(), self.detector)
 
 
 def write_documents(folder: Path, count: int = DOCUMENTS) -> None:

@@ -12,9 +12,11 @@ from prefect.testing.utilities import prefect_test_harness
 from flows import ingest as ingest_flow
 from flows import tend as tend_flow
 from kiban.backends.postgres.connect import Postgres
+from kiban.backends.postgres.search import PostgresSearch
 from kiban.domain.access import Principal
 from kiban.errors import PartUnavailable
-from kiban.ports import Embedder, Source
+from kiban.ingest.absorb import Cutter
+from kiban.ports import Source
 from kiban.settings import Settings
 from kiban.testing import HangingSource, HashEmbedder, MemoryParser, WordTokenizer
 from kiban.wiring.documents import Documents
@@ -45,11 +47,13 @@ class Office(Furniture):
         self.quick = HashEmbedder()
         self.library.add_generation("quick", "sha", self.quick.dimensions, "words-1", "plain")
 
-    def live_embedders(self) -> dict[int, Embedder]:
-        return {number: self.quick for number, *_ in self.library.generations()}
+    def cutters(self) -> tuple[Cutter, ...]:
+        return (Cutter(self.tokenizer, {number: self.quick for number, *_ in self.library.generations()}),)
 
     def visible(self) -> int:
-        return self.index.visible_chunks(Principal(PERSON, self.directory.groups_of(PERSON)))
+        return PostgresSearch(self.postgres).visible_chunks(
+            Principal(PERSON, self.directory.groups_of(PERSON))
+        )
 
 
 @pytest.fixture
