@@ -11,12 +11,13 @@ from speak import Load, serve
 
 from kiban.backends.postgres.connect import Postgres
 from kiban.backends.postgres.library import PostgresLibrary
+from kiban.backends.postgres.queue import PostgresQueue
 from kiban.backends.postgres.schema import READER, WRITER, dsn_as, migrate
 from kiban.backends.postgres.search import PostgresSearch
 from kiban.domain.access import EVERYONE, Audience, Principal
 from kiban.domain.document import Arrival, Chunk, Listed, Listing, Place, SourceFile
 from kiban.domain.text import Span
-from kiban.ingest import absorb
+from kiban.ingest.survey import survey
 from kiban.retrieve.search import find
 
 LANES = {"dense": ("dense",), "lexical": ("lexical",), "fused": ("dense", "lexical")}
@@ -37,6 +38,7 @@ class Kiban:
         writer, reader = (dsn_as(load.dsn, role, load.passwords[role]) for role in (WRITER, READER))
         postgres = Postgres(writer, reader, admin_dsn=load.dsn)
         self._library, self._index = PostgresLibrary(postgres), PostgresSearch(postgres)
+        self._queue = PostgresQueue(postgres)
         self._vectors = load.vector_of()
         self._terms = dict(zip(load.questions, load.question_terms, strict=True))
         self._who = Principal("bench", frozenset())
@@ -76,9 +78,8 @@ class Kiban:
         self._library.tend_index()
 
     def again(self) -> None:
-        found = absorb.survey(self, self._library)
-        assert found.unchanged == len(self._arrivals) and not found.to_read
-        absorb.settle(self, found, self._library)
+        found = survey(self, self._library, self._queue)
+        assert found.unchanged == len(self._arrivals), found
 
     def ask(self, number: int, k: int) -> list[int]:
         found = find(
