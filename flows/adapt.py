@@ -76,13 +76,18 @@ def promote(candidate: Candidate, verdict: Verdict) -> str:
     return house().releases.promote(candidate, verdict, actor="judge flow").id
 
 
+@task(cache_policy=NO_CACHE, retries=1, retry_delay_seconds=5)
+def propose(candidate: Candidate, verdict: Verdict) -> str:
+    return house().releases.propose(candidate, verdict, actor="judge flow").id
+
+
 @flow(name="judge")
 def judge(candidate_id: str | None = None, then_promote: bool = True, again: bool = False) -> Verdict:
     """Judge a candidate on held-out documents: base, base+RAG, adapted, adapted+RAG.
 
     Args:
         candidate_id: Which candidate; empty for the newest.
-        then_promote: Release it if the verdict is "pass".
+        then_promote: Release it if the verdict is "pass", or let it wait for a person if the settings say so.
         again: Ask every question again, even if this candidate was judged before.
     """
     candidate = house().weights.candidate(candidate_id)
@@ -90,5 +95,6 @@ def judge(candidate_id: str | None = None, then_promote: bool = True, again: boo
     reasons = "\n".join(f"- {reason}" for reason in verdict.reasons)
     create_markdown_artifact(key="verdict", markdown=f"# {candidate.id}: {verdict.outcome}\n\n{reasons}\n")
     if then_promote and verdict.outcome is Outcome.PASS:
-        promote(candidate, verdict)
+        settle = propose if house().furniture.settings.approval else promote
+        settle(candidate, verdict)
     return verdict

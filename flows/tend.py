@@ -32,6 +32,16 @@ def forget_what_is_old() -> None:
     house().conversations.forget_old()
 
 
+@task(cache_policy=NO_CACHE, retries=1, retry_delay_seconds=5)
+def keep_resident() -> int:
+    return house().releases.keep_resident()
+
+
+@task(cache_policy=NO_CACHE)
+def follow_trial() -> LedgerEntry | None:
+    return house().canary.step(actor="tend flow")
+
+
 @flow(name="follow-people")
 def follow_people() -> None:
     """Follow who is in which group and who may read which folder: it reaches the next question."""
@@ -48,6 +58,8 @@ def tend() -> LedgerEntry | None:
         failures.add(followed.error)
     withdrawn = withdraw()
     converge()
+    keep_resident()
+    follow_trial()
     forget_what_is_old()
     failures.tell()
     return withdrawn

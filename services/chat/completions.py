@@ -11,7 +11,7 @@ from functools import partial
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from kiban.answer.prompt import language, place_words
+from kiban.answer.steady import listed
 from kiban.domain.access import Principal
 from kiban.domain.question import Answer, Passage
 from kiban.errors import PartError
@@ -68,7 +68,7 @@ async def _begin(body: CompletionRequest, who: Principal, house: ChatHouse) -> A
     if body.model == CHAT:
         return await asyncio.to_thread(house.answer, body.question, body.history, who, body.form)
     found = await asyncio.to_thread(house.find, body.question, who, SEARCHED)
-    release_id = await asyncio.to_thread(house.release_id)
+    release_id = await asyncio.to_thread(house.release_id, who)
     return _listed(body.question, found, release_id)
 
 
@@ -85,11 +85,7 @@ async def _kept(
 
 async def _listed(question: str, found: list[Passage], release_id: str) -> AsyncIterator[str | Answer]:
     """Answer with the list of what was found; no model is asked."""
-    lines = []
-    for number, passage in enumerate(found, start=1):
-        place = place_words(passage.place, language(question))
-        lines.append(f"{number}. {passage.title}" + (f" ({place})" if place else ""))
-    text = "\n".join(lines)
+    text = listed(question, found)
     yield text
     yield Answer(text, (), tuple(found), abstained=not found, release_id=release_id)
 

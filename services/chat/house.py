@@ -48,8 +48,8 @@ class ChatHouse(Protocol):
         """Return a document's passages in reading order; none when it is absent or not for `who`."""
         ...
 
-    def release_id(self) -> str:
-        """Return what answers now."""
+    def release_id(self, who: Principal) -> str:
+        """Return the release that answers `who` now."""
         ...
 
     def token_issuer(self) -> str | None:

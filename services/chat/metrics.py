@@ -24,6 +24,9 @@ class Metrics:
         self.first_text = self._histogram("kiban_chat_first_text_seconds", "Seconds to the first text", [])
         self.answers = self._counter("kiban_chat_answers", "Answers", [])
         self.abstentions = self._counter("kiban_chat_abstentions", "Answers that abstain", [])
+        self.failed = self._counter(
+            "kiban_chat_failed_answers", "Answers that no model wrote to their end", []
+        )
         self.citations = self._counter("kiban_chat_citations", "Proven quotations", [])
         self.refused_quotes = self._counter("kiban_chat_refused_quotes", "Quotations not verbatim", [])
 
@@ -47,6 +50,7 @@ class Metrics:
     def _count(self, answer: Answer) -> None:
         self.answers.inc()
         self.abstentions.inc(answer.abstained)
+        self.failed.inc(answer.failed)
         self.citations.inc(len(answer.citations))
         self.refused_quotes.inc(answer.refused_quotes)
 

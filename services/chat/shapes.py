@@ -211,6 +211,7 @@ def answer_json(answer: Answer) -> Json:
     return {
         "release": answer.release_id,
         "abstained": answer.abstained,
+        "failed": answer.failed,
         "refused_quotes": answer.refused_quotes,
         "citations": [citation_json(citation) for citation in answer.citations],
         "passages": passages_json(answer.passages),

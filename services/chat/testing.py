@@ -14,6 +14,7 @@ from uuid import uuid4
 from zlib import crc32
 
 import uvicorn
+from fastapi import FastAPI
 
 from kiban.adapt.feedback import prove
 from kiban.answer.converse import converse
@@ -48,18 +49,21 @@ Writer = Callable[[Sequence[Turn]], Sequence[str]]
 @contextmanager
 def serving(house: MemoryHouse, quota: Quota | None = None) -> Iterator[str]:
     """Serve a house on a free port of this machine; yield its URL."""
-    with socket.socket(proto=socket.IPPROTO_TCP) as listening:  # so that asyncio sends small writes at once
-        listening.bind(("127.0.0.1", 0))
-        listening.listen()  # who calls before the server is up waits, and is not refused
-        server = uvicorn.Server(
-            uvicorn.Config(
-                create_app(house, house.desk, house.kept, quota), log_level="critical", lifespan="on"
-            )
-        )
-        thread = threading.Thread(target=server.run, args=([listening],))
+    with listening(create_app(house, house.desk, house.kept, quota)) as url:
+        yield url
+
+
+@contextmanager
+def listening(app: FastAPI) -> Iterator[str]:
+    """Serve an app on a free port of this machine; yield its URL."""
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:  # so that asyncio sends small writes at once
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()  # who calls before the server is up waits, and is not refused
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="on"))
+        thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join()
@@ -181,7 +185,7 @@ class MemoryHouse:
     def readers(self, document_id: int) -> Audience:
         return next(audience for audience, p in self._shelf if p.document_id == document_id)
 
-    def release_id(self) -> str:
+    def release_id(self, who: Principal | None = None) -> str:
         return "5f0c2e9ab714"
 
     def token_issuer(self) -> str | None:

@@ -4,7 +4,8 @@ KibanError
 ├── SettingsError              a field of kiban.toml or the environment is wrong
 ├── PartError                  a part of the stack
 │   ├── PartUnavailable          does not answer
-│   │   └── UnknownModel           answers, but does not serve the model we asked for
+│   │   └── ModelUnwell            answers, but not with the model we asked for
+│   │       └── UnknownModel         which it does not serve
 │   ├── PartRefused              cannot start on this machine
 │   └── UnsafeRole               Postgres would not enforce permissions
 ├── SourceError                a place documents come from
@@ -39,6 +40,7 @@ KibanError
     ├── NotEarned                the verdict is not "pass"
     ├── NoEffect                 the adapter is loaded but changes nothing
     ├── Drifted                  it answers, finds or is scored otherwise than on its first night
+    ├── NoParity                 the adapter is loaded but is not what was judged
     ├── NoSuchGeneration
     ├── UnfitGeneration          it lacks chunks, or was cut otherwise
     └── GenerationInUse
@@ -75,7 +77,11 @@ class PartUnavailable(PartError):
     """A part of the stack does not answer."""
 
 
-class UnknownModel(PartUnavailable):
+class ModelUnwell(PartUnavailable):
+    """The server fails with this model."""
+
+
+class UnknownModel(ModelUnwell):
     """The server does not serve this model."""
 
 
@@ -213,6 +219,10 @@ class NoEffect(ReleaseError):
 
 class Drifted(ReleaseError):
     """Something changed behind the release in force."""
+
+
+class NoParity(ReleaseError):
+    """The server's adapter gives other probabilities than those it was judged with."""
 
 
 class NoSuchGeneration(ReleaseError):

@@ -303,7 +303,15 @@ class Ledger(Protocol):
         ...
 
     def append(
-        self, *, after: int, actor: str, action: Action, release: Release, reason: str, evidence: str
+        self,
+        *,
+        after: int,
+        actor: str,
+        action: Action,
+        release: Release,
+        reason: str,
+        evidence: str,
+        share: int = 100,
     ) -> LedgerEntry:
         """Write entry `after` + 1. Raises ConcurrentRelease if it exists already."""
         ...

@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     prefect_api_url: str | None = Field(None, description="An existing Prefect 3 server, ending in /api")
     mlflow_tracking_uri: str | None = Field(None, description="An existing MLflow 3 server")
     vllm_urls: tuple[str, ...] = Field((), description="Existing vLLM servers, e.g. http://gpu1:8000")
+    silence_seconds: float = Field(
+        60, gt=0, description="Longest silence of a model server, before an answer and within it"
+    )
     hosted_url: str = Field(
         "",
         description="Somebody else's OpenAI-compatible server, asked beside ours when candidates are judged, "
@@ -139,6 +142,15 @@ class Settings(BaseSettings):
     max_file_mb: int = Field(50, ge=1, description="Larger files are recorded as failed")
     ocr_pages: int = Field(
         20, ge=0, description="Pages of one document without text that are read by OCR, at most; 0: none"
+    )
+    approval: bool = Field(False, description="Does a release that passed wait for `kiban approve`")
+    canary: tuple[Annotated[int, Field(ge=1, le=99)], ...] = Field(
+        (),
+        description="Per cent of people whom a release answers before it answers all, step by step, such as "
+        "[5, 25]; empty: all at once",
+    )
+    canary_answers: int = Field(
+        100, ge=1, description="Answers by the release on trial that each of those steps needs"
     )
     lora_rank: Annotated[Literal[8, 16, 32, 64], BeforeValidator(_number)] = Field(
         16, description="Rank of adapters"

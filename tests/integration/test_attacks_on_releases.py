@@ -1,4 +1,4 @@
-"""The attacks on releases, at a small scale; `kiban bench attacks B9 F4 F6` stages them in full."""
+"""The attacks on releases, at a small scale; `kiban bench attacks B9 F3 F4 F6` stages them in full."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kiban.bench.attacks import releases
+from kiban.bench.attacks import releases, serving
 from kiban.bench.attacks.stage import Stage
 from kiban.settings import Settings
 from kiban.wiring.furniture import Furniture
@@ -28,3 +28,9 @@ def test_of_two_who_promote_at_once_one_is_champion_and_rolling_back_is_routing(
 
 def test_an_altered_ledger_is_detected(stage: Stage) -> None:
     assert releases.altered_ledger(stage).passed
+
+
+def test_nobody_goes_away_with_nothing_while_releases_are_swapped_and_servers_fail() -> None:
+    with Stage(Furniture(Settings()), scale=0.01, hashed=True) as own:
+        figure = serving.model_faults(own)
+    assert figure.passed, figure

@@ -9,8 +9,9 @@ import pytest
 
 from kiban.domain.learning import Weights
 from kiban.domain.release import Release, ZoneAdapter
-from kiban.errors import BadWeights, NoEffect
-from kiban.release.deploy import Deployed, converge, deploy, shelve
+from kiban.errors import BadWeights, NoEffect, NoParity
+from kiban.release import deploy
+from kiban.release.deploy import Deployed, converge, shelve
 from kiban.testing import MemoryAdapterHost, write_adapter
 
 
@@ -20,7 +21,7 @@ def host() -> MemoryAdapterHost:
 
 
 def put(source: Weights, host: MemoryAdapterHost, tmp_path: Path, label: str = "everyone") -> Deployed:
-    return deploy(label, source, host, verify=Weights.of, shelf=tmp_path / "shelf", base_model="base")
+    return deploy.deploy(label, source, host, verify=Weights.of, shelf=tmp_path / "shelf", base_model="base")
 
 
 def test_a_deployed_adapter_is_listed_under_a_name_that_carries_its_hash(
@@ -130,7 +131,7 @@ def test_what_is_not_fit_to_serve_is_neither_copied_nor_loaded(
         raise BadWeights("DoRA")
 
     with pytest.raises(BadWeights, match="DoRA"):
-        deploy(
+        deploy.deploy(
             "everyone",
             write_adapter(tmp_path / "out", strength=0.1),
             host,
@@ -210,3 +211,56 @@ def test_the_adapters_of_all_zones_are_loaded_and_each_is_shown_to_apply(
     with pytest.raises(NoEffect, match="zone-hr"):
         converge(release, host, base_model="base")
     assert host.adapters() == {everyone.name, hr.name, lab.name}  # one that fails does not keep others away
+
+
+def judged(host: MemoryAdapterHost, release: Release) -> dict[str, deploy.Probabilities]:
+    return {str(release.adapter_sha256): deploy.probabilities(host, str(release.adapter))}
+
+
+def test_what_answers_is_what_was_judged_and_drift_is_refused(
+    host: MemoryAdapterHost, tmp_path: Path
+) -> None:
+    release = released(put(write_adapter(tmp_path / "out", strength=0.1), host, tmp_path))
+    known = judged(host, release)
+    converge(release, host, base_model="base", judged=known)
+    host._strengths[str(release.adapter)] += 0.04 / 8  # within what machines differ by
+    converge(release, host, base_model="base", judged=known)
+    host._strengths[str(release.adapter)] += 1.0  # still has an effect, but not the one that was judged
+    with pytest.raises(NoParity):
+        converge(release, host, base_model="base", judged=known)
+
+
+def test_one_server_with_other_weights_does_not_hide_among_others(
+    host: MemoryAdapterHost, tmp_path: Path
+) -> None:
+    release = released(put(write_adapter(tmp_path / "out", strength=0.1), host, tmp_path))
+    known = judged(host, release)
+
+    class TwoServers(MemoryAdapterHost):
+        def logprobs(self, model: str, prompts: Sequence[str]) -> list[list[float]]:
+            right = host.logprobs(model, prompts)
+            return right + [[value + 0.3 * (model != "base") for value in tokens] for tokens in right]
+
+    two = TwoServers()
+    two.load(str(release.adapter), Path(str(release.adapter_path)))
+    with pytest.raises(NoParity):
+        converge(release, two, base_model="base", judged=known)
+
+
+def test_prompts_with_other_tokens_than_were_judged_are_no_parity(
+    host: MemoryAdapterHost, tmp_path: Path
+) -> None:
+    release = released(put(write_adapter(tmp_path / "out", strength=0.1), host, tmp_path))
+    known = {sha: [tokens[:-1] for tokens in each] for sha, each in judged(host, release).items()}
+    with pytest.raises(NoParity, match="other tokens"):
+        converge(release, host, base_model="base", judged=known)
+
+
+def test_releases_one_may_return_to_stay_loaded(host: MemoryAdapterHost, tmp_path: Path) -> None:
+    releases = [
+        released(put(write_adapter(tmp_path / f"out-{n}", strength=0.1 * n), host, tmp_path)) for n in (1, 2)
+    ]
+    host.restart()
+    assert deploy.keep_resident(releases, host) == 2
+    assert host.adapters() == {str(release.adapter) for release in releases}
+    assert deploy.keep_resident(releases, host) == 0

@@ -35,6 +35,8 @@ class Wording:
     example: Example
     abstention: str
     abstained: re.Pattern[str]  # also finds how models say it in their own words
+    no_model: str  # shown to people, not to the model
+    broken_off: str
     page: str
     sheet: str
     slide: str
@@ -74,6 +76,8 @@ JAPANESE = Wording(
     abstained=re.compile(
         r"(記載|記述|情報|言及)[がはも]?(ありません|ない|されていません|含まれ|見つかりません)"
     ),
+    no_model="いまは回答を書けません（モデルが応答していません）。見つかった資料は次のとおりです。",
+    broken_off="（回答が途中で切れました。見つかった資料は次のとおりです。）",
     page="{}ページ",
     sheet="シート {}",
     slide="スライド{}",
@@ -108,6 +112,8 @@ ENGLISH = Wording(
     abstained=re.compile(
         r"\b(do|does) not (say|mention|contain|specify|state|provide|include)\b", re.IGNORECASE
     ),
+    no_model="No answer can be written now, for the model does not respond. This is what was found:",
+    broken_off="(The answer broke off. This is what was found:)",
     page="page {}",
     sheet="sheet {}",
     slide="slide {}",

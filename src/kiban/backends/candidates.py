@@ -74,6 +74,15 @@ class CandidateFolder:
     def verdict(self) -> Verdict | None:
         return self._read("verdict.json", Verdict) if (self.path / "verdict.json").exists() else None
 
+    def keep_probabilities(self, judged: list[list[float]]) -> None:
+        """Keep what the adapter made of the canaries when it was judged."""
+        self._write("probabilities.json", list[list[float]], judged)
+
+    def probabilities(self) -> list[list[float]] | None:
+        """Return them; None for a candidate that was not judged, or judged before they were kept."""
+        kept = (self.path / "probabilities.json").exists()
+        return self._read("probabilities.json", list[list[float]]) if kept else None
+
     def once(self, place: Path, make: Callable[[Path], Weights]) -> Weights:
         """Return the weights at `place`; make them first, beside it, if they are missing."""
         if not place.exists():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from types import TracebackType
@@ -12,22 +13,25 @@ from typing import Any, Self
 import aiohttp
 
 from kiban.domain.question import PROSE, Form, Turn, Usage
-from kiban.errors import PartError, PartUnavailable, UnknownModel
+from kiban.errors import ModelUnwell, PartError, PartUnavailable, UnknownModel
 
 CONNECT_TIMEOUT = 5.0  # seconds
+SHUNNED_FOR = 10.0  # seconds that a server which did not answer is asked last
 
 
 class VllmGenerator:
     """Streams chat completions, greedily decoded, from the servers in turn.
 
-    A server that does not begin to answer is passed over for the next. Inside `async with`, connections are
-    kept open between calls; outside, each call opens its own, so that any event loop may use it.
+    A server that does not begin to answer is passed over for the next, and asked last for a while. Inside
+    `async with`, connections are kept open between calls; outside, each call opens its own, so that any event
+    loop may use it.
     `timeout` is the longest silence in seconds, before the first piece and between pieces.
     """
 
     def __init__(self, urls: Sequence[str], timeout: float = 120.0, *, api_key: str = "") -> None:
         self._urls = tuple(url.rstrip("/") for url in urls)
         self._turn = itertools.count()
+        self._shunned_until = dict.fromkeys(self._urls, 0.0)
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=timeout)
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._session: aiohttp.ClientSession | None = None
@@ -49,12 +53,12 @@ class VllmGenerator:
         """Yield pieces of text, and last the usage. Closing the iterator closes the request, and vLLM stops
         writing.
 
-        Raises UnknownModel if no server has this model, PartUnavailable if none answers or one stops
-        half-way, PartError if a server refuses the request itself, e.g. for its length.
+        Raises UnknownModel if no server has this model, ModelUnwell if one fails with it or stops half-way,
+        PartUnavailable if none answers, PartError if one refuses the request itself, e.g. for its length.
         """
         body = {**_body(turns, model, max_tokens, salt), **_form(form)}
-        first = next(self._turn) % len(self._urls)
-        for left, url in enumerate((*self._urls[first:], *self._urls[:first]), start=1 - len(self._urls)):
+        unwell: ModelUnwell | None = None
+        for left, url in enumerate(self._in_turn(), start=1 - len(self._urls)):
             begun = False
             try:
                 async with self._connection() as session, aclosing(_pieces(session, url, body)) as pieces:
@@ -62,9 +66,21 @@ class VllmGenerator:
                         begun = True
                         yield piece
                 return
-            except PartUnavailable:
-                if begun or left == 0:
-                    raise
+            except PartUnavailable as error:
+                if begun:
+                    raise ModelUnwell(error.detail) from error
+                if isinstance(error, ModelUnwell):
+                    unwell = unwell or error
+                else:
+                    self._shunned_until[url] = time.monotonic() + SHUNNED_FOR
+                if left == 0:
+                    raise unwell or error from error
+
+    def _in_turn(self) -> list[str]:
+        """Return the servers in the order of this turn, those that did not answer lately last."""
+        first, now = next(self._turn) % len(self._urls), time.monotonic()
+        in_turn = (*self._urls[first:], *self._urls[:first])
+        return sorted(in_turn, key=lambda url: self._shunned_until[url] > now)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[aiohttp.ClientSession]:
@@ -126,13 +142,15 @@ async def _events(response: aiohttp.ClientResponse, url: str) -> AsyncIterator[d
             return
         event = json.loads(data)
         if "error" in event:
-            raise PartUnavailable(f"vLLM at {url}: {event['error'].get('message', event['error'])}")
+            raise ModelUnwell(f"vLLM at {url}: {event['error'].get('message', event['error'])}")
         yield event
-    raise PartUnavailable(f"vLLM at {url} stopped in the middle of an answer")
+    raise ModelUnwell(f"vLLM at {url} stopped in the middle of an answer")
 
 
 def _refusal(url: str, status: int, model: str, text: str) -> PartError:
     if status == 404:
         return UnknownModel(f"vLLM at {url}: {model}")
     detail = f"vLLM at {url} answered {status}: {text[:500]}"
-    return PartUnavailable(detail) if status >= 500 or status == 429 else PartError(detail)
+    if status in (429, 503):
+        return PartUnavailable(detail)
+    return ModelUnwell(detail) if status >= 500 else PartError(detail)

@@ -28,7 +28,7 @@ MODULES = {
     "kiban.cli.search": ("search", "mcp"),
     "kiban.cli.generations": ("generations",),
     "kiban.cli.nights": ("drift",),
-    "kiban.cli.learning": ("adapt", "judge", "promote", "rollback", "history"),
+    "kiban.cli.learning": ("adapt", "judge", "promote", "approve", "rollback", "history"),
 }
 COMMANDS = {command: module for module, commands in MODULES.items() for command in commands}
 

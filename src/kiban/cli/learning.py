@@ -65,8 +65,17 @@ def promote(candidate: CandidateId = None, as_json: Json = False) -> None:
     show({"release": release.id, **asdict(release)}, as_json=as_json, title="Release in force")
 
 
+def approve(as_json: Json = False) -> None:
+    """Release what has passed and waits for a person's word."""
+    from kiban.wiring import house
+
+    found = house().releases.proposed()
+    release = house().releases.promote(found, house().evidence.verdict(found), actor=getpass.getuser())
+    show({"release": release.id, **asdict(release)}, as_json=as_json, title="Release approved")
+
+
 def rollback(reason: Reason = "by hand", as_json: Json = False) -> None:
-    """Flip back to the release before this one."""
+    """Flip back to the release before this one, or end the trial of a new one."""
     from kiban.wiring import house
 
     release = house().releases.rollback(actor=getpass.getuser(), reason=reason)
@@ -88,7 +97,8 @@ def history(as_json: Json = False) -> None:
         at = entry.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         zones = [f"{zone.name} ({zone.audience})" for zone in of.zones]
         adapters = "\n".join(filter(None, [of.adapter, *zones])) or "–"
-        table.add_row(str(entry.seq), at, entry.actor, entry.action, entry.release_id, adapters, entry.reason)
+        what = entry.action if entry.share == 100 else f"{entry.action} for {entry.share} % of people"
+        table.add_row(str(entry.seq), at, entry.actor, what, entry.release_id, adapters, entry.reason)
     Console().print(table)
 
 

@@ -39,6 +39,7 @@ class Answered:
     citations: int  # proven quotations
     refused_quotes: int  # quotations that were not verbatim
     ending: Ending
+    milliseconds: int = 0  # from the question, once it had been searched for, to the end
 
     @staticmethod
     def passages(passages: Iterable[Passage]) -> tuple[Shown, ...]:
@@ -63,7 +64,15 @@ class AnswerRecord:
         """
         at = at.astimezone(UTC)
         shown = [[one.document_id, one.version, one.chunk_id] for one in what.shown]
-        told = [what.asker, what.question, what.release_id, shown, what.citations, what.refused_quotes]
+        told: list[object] = [
+            what.asker,
+            what.question,
+            what.release_id,
+            shown,
+            what.citations,
+            what.refused_quotes,
+        ]
+        told += [what.milliseconds] if what.milliseconds else []  # older lines were not timed
         sealed = json.dumps([seq, at.isoformat(), *told, what.ending.value, previous_hash])
         return cls(seq, at, what, previous_hash, hashlib.sha256(sealed.encode()).hexdigest())
 

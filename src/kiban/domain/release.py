@@ -129,6 +129,8 @@ class Action(StrEnum):
     FOUNDED = "founded"  # the base release, when the house is built
     PROMOTED = "promoted"
     FLIPPED = "flipped"  # to another index generation; weights and prompt stayed
+    PROPOSED = "proposed"  # waits for a person's word; changes nothing
+    TRIED = "tried"  # answers `share` per cent of people; see release/canary.py
     ROLLED_BACK = "rolled back"
     WITHDRAWN = "withdrawn"
 
@@ -146,6 +148,7 @@ class LedgerEntry:
     evidence: str  # where the verdict's report lies; "" when none
     previous_hash: str
     hash: str
+    share: int = 100  # per cent of people whom the release answers by this entry
 
     @classmethod
     def following(
@@ -158,13 +161,15 @@ class LedgerEntry:
         release_id: str,
         reason: str,
         evidence: str,
+        share: int = 100,
     ) -> LedgerEntry:
         """Return the next entry, sealed with a hash over its content and the hash before it."""
         seq, before = (previous.seq + 1, previous.hash) if previous else (1, "")
         at = at.astimezone(UTC)
-        sealed = (seq, at.isoformat(), actor, action.value, release_id, reason, evidence, before)
+        some = () if share == 100 else (share,)  # entries from before there were trials keep their hashes
+        sealed = (seq, at.isoformat(), actor, action.value, release_id, reason, evidence, before, *some)
         digest = hashlib.sha256(json.dumps(sealed, ensure_ascii=False).encode()).hexdigest()
-        return cls(seq, at, actor, action, release_id, reason, evidence, before, digest)
+        return cls(seq, at, actor, action, release_id, reason, evidence, before, digest, share)
 
 
 def tampered(entries: Sequence[LedgerEntry]) -> int | None:
@@ -179,6 +184,7 @@ def tampered(entries: Sequence[LedgerEntry]) -> int | None:
             release_id=entry.release_id,
             reason=entry.reason,
             evidence=entry.evidence,
+            share=entry.share,
         )
         if (entry.seq, entry.hash, entry.previous_hash) != (again.seq, again.hash, again.previous_hash):
             return expected

@@ -2,8 +2,9 @@
 
 A server that accepts an adapter has proven nothing: vLLM answers 200 for one that matches no layer, and then
 answers as the base model. So an adapter counts as deployed when its log-probabilities of some prompts differ
-from the base model's. Names and paths carry the hash of the content and are never used for other content;
-nothing is loaded in place and nothing is unloaded: going back is routing.
+from the base model's, and are those it was judged with: what answers is what was judged. Names and paths
+carry the hash of the content and are never used for other content; nothing is loaded in place and nothing is
+unloaded: going back is routing.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ import math
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
 from kiban.domain.learning import Weights
 from kiban.domain.release import Release, ServedAdapter
-from kiban.errors import BadWeights, KibanError, NoEffect, PartUnavailable
+from kiban.errors import BadWeights, KibanError, NoEffect, NoParity, PartUnavailable
 from kiban.ports import AdapterHost
 
 CANARIES = (
@@ -31,10 +32,12 @@ CANARIES = (
     "Question: Who approves overtime?\nAnswer:",
 )
 LEAST_EFFECT = 0.001  # nats per token on average; a real adapter changes more than a hundred times this
+PARITY = 0.05  # nats per token by which a prompt may differ from what was judged
 NOISE_MARGIN = 3.0  # times what the base model differs from itself
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
+Probabilities = Sequence[Sequence[float]]  # of the tokens of each canary, as logarithms, in nats
 Verify = Callable[[Path], Weights]  # names a folder by its content; raises BadWeights for what none may serve
 
 
@@ -71,31 +74,49 @@ def deploy(
 
 
 def converge(
-    release: Release, host: AdapterHost, *, base_model: str, canaries: Sequence[str] = CANARIES
+    release: Release,
+    host: AdapterHost,
+    *,
+    base_model: str,
+    judged: Mapping[str, Probabilities] | None = None,
+    canaries: Sequence[str] = CANARIES,
 ) -> bool:
     """Make sure that every server holds all adapters of a release, and applies each: a restarted one forgot
-    them, a listed one may be ignored. Return whether any had to be loaded.
+    them, a listed one may be ignored, another base model may stand beneath. Return whether any had to be
+    loaded. `judged` holds, by the hash of an adapter, the probabilities it was judged with, where kept.
 
     One that fails does not keep the others from their servers; then the first error is raised: BadWeights
-    when the shelf holds other content than the release says, NoEffect, PartUnavailable.
+    when the shelf holds other content than the release says, NoEffect, NoParity, PartUnavailable.
     """
     loaded, errors = False, list[KibanError]()
     for adapter in release.adapters:
         try:
-            loaded |= _converge(adapter, host, base_model, canaries)
-        except (BadWeights, NoEffect, PartUnavailable) as error:
+            loaded |= _resident(adapter, host)
+            prove_effect(host, adapter.name, base_model, canaries)
+            if known := (judged or {}).get(adapter.sha256):
+                prove_parity(host, adapter.name, known, canaries)
+        except (BadWeights, NoEffect, NoParity, PartUnavailable) as error:
             errors.append(error)
     if errors:
         raise errors[0]
     return loaded
 
 
-def _converge(adapter: ServedAdapter, host: AdapterHost, base_model: str, canaries: Sequence[str]) -> bool:
+def keep_resident(releases: Iterable[Release], host: AdapterHost) -> int:
+    """Load what releases one may return to need, so that returning is routing; return how many had to be.
+
+    Nothing is proven here: whoever returns to one converges it. Raises BadWeights, NoEffect, PartUnavailable.
+    """
+    adapters = {adapter.name: adapter for release in releases for adapter in release.adapters}
+    return sum(_resident(adapter, host) for adapter in adapters.values())
+
+
+def _resident(adapter: ServedAdapter, host: AdapterHost) -> bool:
+    """Load an adapter unless every server has it; return whether it had to be."""
     missing = adapter.name not in host.adapters()
     if missing:
         weights = _named(Weights.of(Path(adapter.path)), adapter.sha256)
         _load(host, adapter.name, weights.path)
-    prove_effect(host, adapter.name, base_model, canaries)
     return missing
 
 
@@ -125,6 +146,26 @@ def prove_effect(host: AdapterHost, name: str, base_model: str, canaries: Sequen
     if min(effects) <= max(LEAST_EFFECT, NOISE_MARGIN * noise):
         raise NoEffect(f"{name} moves a prompt by {min(effects):.5f} nats, the base itself by {noise:.5f}.")
     return fmean(effects)
+
+
+def probabilities(host: AdapterHost, name: str, canaries: Sequence[str] = CANARIES) -> list[list[float]]:
+    """Return what one server, the first, makes of the canaries: to be kept with what was judged."""
+    return host.logprobs(name, canaries)[: len(canaries)]
+
+
+def prove_parity(host: AdapterHost, name: str, judged: Probabilities, canaries: Sequence[str]) -> float:
+    """Return how far the farthest prompt is from what was judged, on any server, in nats per token.
+
+    Raises NoParity beyond PARITY, and when the prompts have other tokens than they had.
+    """
+    now = host.logprobs(name, canaries)
+    before = [judged[at % len(judged)] for at in range(len(now))]  # each server answers every canary
+    if [len(tokens) for tokens in now] != [len(tokens) for tokens in before]:
+        raise NoParity(f"{name}: the canaries have other tokens than when it was judged.")
+    farthest = max(_distances(before, now))
+    if not farthest <= PARITY:  # nor NaN
+        raise NoParity(f"{name} moves a prompt by {farthest:.5f} nats per token, {PARITY} are allowed.")
+    return farthest
 
 
 def _load(host: AdapterHost, name: str, path: Path) -> None:

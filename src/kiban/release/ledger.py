@@ -23,6 +23,7 @@ from kiban.errors import NoSuchRelease, NotEarned
 from kiban.ports import Ledger
 
 ON_TOP = (Action.FOUNDED, Action.PROMOTED, Action.FLIPPED)
+ASIDE = (Action.PROPOSED, Action.TRIED)  # put nothing on the pile and take nothing off
 
 
 def found(ledger: Ledger, release: Release, actor: str) -> LedgerEntry:
@@ -64,9 +65,7 @@ def promote(
     entries = ledger.entries()
     if standing.id == release.id and entries[-1].release_id == release.id:
         return entries[-1]
-    _check_earned(standing, release, verdict)
-    if gone := _gone(ledger, release):
-        raise NotEarned(f"Its curriculum saw documents that are gone or narrowed: {', '.join(gone)}.")
+    require_earned(ledger, release, verdict)
     return ledger.append(
         after=seen,
         actor=actor,
@@ -75,6 +74,33 @@ def promote(
         reason=" ".join(verdict.reasons),
         evidence=evidence,
     )
+
+
+def propose(ledger: Ledger, release: Release, verdict: Verdict, *, actor: str, evidence: str) -> LedgerEntry:
+    """Note that a release has earned its place and waits for a person's word. Raises NotEarned."""
+    require_earned(ledger, release, verdict)
+    return ledger.append(
+        after=last_seen(ledger),
+        actor=actor,
+        action=Action.PROPOSED,
+        release=release,
+        reason=" ".join(verdict.reasons),
+        evidence=evidence,
+    )
+
+
+def proposed(ledger: Ledger) -> LedgerEntry | None:
+    """Return the proposal that waits for a person's word; None when the ledger's last word is another."""
+    entries = ledger.entries()
+    return entries[-1] if entries and entries[-1].action is Action.PROPOSED else None
+
+
+def require_earned(ledger: Ledger, release: Release, verdict: Verdict) -> None:
+    """Raise NotEarned unless the verdict passes for every part that would change, and nothing that any of the
+    weights saw is gone."""
+    _check_earned(in_force(ledger), release, verdict)
+    if missing := gone(ledger, release):
+        raise NotEarned(f"Its curriculum saw documents that are gone or narrowed: {', '.join(missing)}.")
 
 
 def flip(
@@ -142,11 +168,13 @@ def withdraw(ledger: Ledger, *, actor: str) -> LedgerEntry | None:
     The release it names has been answering since the document went. Safe to repeat.
     """
     entries = ledger.entries()
-    if not entries:
+    answering = [entry for entry in entries if entry.action is not Action.PROPOSED]
+    if not answering:
         return None
-    top = ledger.release(entries[-1].release_id)
-    gone = _gone(ledger, top)
-    if not gone:
+    last, top = ledger.release(answering[-1].release_id), _pile(ledger)[-1]
+    top = last if gone(ledger, last) else top  # one that is on trial goes as one in force does
+    missing = gone(ledger, top)
+    if not missing:
         return None
     return ledger.append(
         after=entries[-1].seq,
@@ -154,7 +182,7 @@ def withdraw(ledger: Ledger, *, actor: str) -> LedgerEntry | None:
         action=Action.WITHDRAWN,
         release=in_force(ledger),
         reason=f"{_named(ledger, top)} of release {top.id} learnt from documents that are gone or narrowed: "
-        f"{', '.join(gone)}.",
+        f"{', '.join(missing)}.",
         evidence="",
     )
 
@@ -182,6 +210,8 @@ def _pile(ledger: Ledger) -> list[Release]:
     pile: list[Release] = []
     for entry in ledger.entries():
         named = ledger.release(entry.release_id)
+        if entry.action in ASIDE:
+            continue
         if entry.action is Action.ROLLED_BACK:
             while pile and pile[-1].id != named.id:
                 pile.pop()
@@ -195,7 +225,7 @@ def _pile(ledger: Ledger) -> list[Release]:
     return pile
 
 
-def _gone(ledger: Ledger, release: Release) -> list[str]:
+def gone(ledger: Ledger, release: Release) -> list[str]:
     """Return the uris of what a release has learnt from and must not know any more."""
     tainted = ledger.tainted()
     return sorted({uri for curriculum in release.curricula for uri in tainted.get(curriculum, ())})

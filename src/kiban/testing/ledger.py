@@ -37,7 +37,15 @@ class MemoryLedger:
         self._releases[release.id] = release
 
     def append(
-        self, *, after: int, actor: str, action: Action, release: Release, reason: str, evidence: str
+        self,
+        *,
+        after: int,
+        actor: str,
+        action: Action,
+        release: Release,
+        reason: str,
+        evidence: str,
+        share: int = 100,
     ) -> LedgerEntry:
         with self._lock:
             if after != len(self._entries):
@@ -50,6 +58,7 @@ class MemoryLedger:
                 release_id=release.id,
                 reason=reason,
                 evidence=evidence,
+                share=share,
             )
             self._releases[release.id] = release
             self._entries.append(entry)

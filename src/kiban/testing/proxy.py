@@ -1,4 +1,4 @@
-"""A TCP proxy that can cut connections, for what happens when the network does."""
+"""A TCP proxy that can cut connections or refuse them, for what happens when the network does."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class CuttingProxy:
         self.port: int = self._listening.getsockname()[1]
         self.sent = 0  # bytes of ours passed on
         self._limit: int | None = None
+        self._refusing = False
         self._open: list[socket.socket] = []
         self._lock = Lock()
         self._threads = [Thread(target=self._accept, daemon=True)]
@@ -26,6 +27,12 @@ class CuttingProxy:
         """Cut all connections once, when so many more bytes have been passed on."""
         with self._lock:
             self._limit = self.sent + count
+
+    def refuse(self, refusing: bool = True) -> None:
+        """Cut all connections and let none through, until told otherwise."""
+        self._refusing = refusing
+        if refusing:
+            self._cut()
 
     def close(self) -> None:
         self._listening.close()
@@ -39,6 +46,9 @@ class CuttingProxy:
                 ours, _ = self._listening.accept()
             except OSError:  # closed
                 return
+            if self._refusing:
+                ours.close()
+                continue
             theirs = socket.create_connection(self._server)
             with self._lock:
                 self._open += [ours, theirs]

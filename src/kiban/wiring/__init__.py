@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from kiban.settings import Settings, load
 from kiban.wiring.answers import Answers
+from kiban.wiring.canary import Canary
 from kiban.wiring.conversations import Conversations
 from kiban.wiring.documents import Documents
 from kiban.wiring.door import RegistryDoor
@@ -40,6 +41,7 @@ class House:
         self.weights = WeightsMaking(self.furniture, self.releases, self.answers)
         self.evidence = Evidence(self.furniture, self.releases, self.answers)
         self.nights = Nights(self.furniture, self.releases, self.answers)
+        self.canary = Canary(self.furniture, self.releases)
         self.door = RegistryDoor(self.furniture, self.releases, self.evidence)
 
     def close(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -11,12 +10,13 @@ from hashlib import sha256
 from pathlib import Path
 
 from kiban.answer.converse import converse
+from kiban.answer.steady import steadily
 from kiban.domain.access import NOBODY, Principal
 from kiban.domain.document import Document
 from kiban.domain.learning import Weights
 from kiban.domain.question import EVERYTHING, PROSE, Answer, Embedded, Form, Found, Passage, Scope, Turn
 from kiban.domain.release import Release
-from kiban.errors import PartRefused, UnknownModel
+from kiban.errors import PartRefused
 from kiban.release import routing
 from kiban.retrieve.repeats import without_repeats
 from kiban.retrieve.search import LANES, PICTURES, find
@@ -24,8 +24,6 @@ from kiban.stack.parts import parts
 from kiban.wiring.furniture import BASE_MODEL, Furniture
 from kiban.wiring.records import Asked, Records
 from kiban.wiring.releases import Releases
-
-log = logging.getLogger(__name__)
 
 SHOWN = 4  # passages in a prompt
 LOOKED_AT = 8  # for each passage returned, so that copies of one can be left out
@@ -53,7 +51,7 @@ class Answers:
         return self._furniture.issuer.issue(subject, hours, self._furniture.settings.token_audience)
 
     def find(self, question: str, who: Principal, limit: int = SHOWN) -> list[Passage]:
-        return self.find_with(self._releases.in_force(), question, who, limit)
+        return self.find_with(self._releases.answering(who), question, who, limit)
 
     def search(
         self,
@@ -63,7 +61,7 @@ class Answers:
         lanes: Sequence[str] = LANES,
         scope: Scope = EVERYTHING,
     ) -> Found:
-        release = self._releases.in_force().narrowed()
+        release = self._releases.answering(who).narrowed()
         return Found(tuple(self.find_with(release, question, who, limit, lanes, scope=scope)), release.id)
 
     def find_with(
@@ -113,7 +111,7 @@ class Answers:
         self, question: str, history: Sequence[Turn], who: Principal, form: Form = PROSE
     ) -> AsyncIterator[str | Answer]:
         """Yield text, and last the whole Answer, of which a line is kept."""
-        release = await asyncio.to_thread(self._releases.in_force)
+        release = await asyncio.to_thread(self._releases.answering, who)
         passages = await asyncio.to_thread(self.find_with, release, question, who, SHOWN, history=history)
         written = self._write(release, question, passages, history, who, form)
         async with aclosing(
@@ -135,18 +133,16 @@ class Answers:
         write = partial(
             self.converse_with, question=question, passages=passages, history=history, who=who, form=form
         )
-        for answering, adapter in choices:
-            try:
-                # Whoever stops listening stops the model, here and now.
-                async with aclosing(write(answering, adapter)) as pieces:
-                    async for piece in pieces:
-                        yield piece
-                return
-            except UnknownModel as error:
-                # A restarted server has forgotten the adapter; `tend` brings it back within minutes.
-                log.warning("answering with other weights: %s", error)
+        # Without its adapters a release is the base: a restarted server has forgotten them, and `tend` brings
+        # them back within minutes.
         plain = await asyncio.to_thread(lambda: self._releases.base) if choices else release.narrowed()
-        async with aclosing(write(plain, BASE_MODEL)) as pieces:
+        attempts = [
+            *(partial(write, answering, adapter) for answering, adapter in choices),
+            partial(write, plain, BASE_MODEL),
+        ]
+        async with aclosing(
+            steadily(attempts, question, passages, release_id=release.id, form=form)
+        ) as pieces:
             async for piece in pieces:
                 yield piece
 
@@ -198,8 +194,8 @@ class Answers:
     def token_issuer(self) -> str | None:
         return self._furniture.settings.token_issuer
 
-    def release_id(self) -> str:
-        return self._releases.in_force().narrowed().id
+    def release_id(self, who: Principal) -> str:
+        return self._releases.answering(who).narrowed().id
 
     def ready(self) -> dict[str, str]:
         """Return "ok" or what is wrong, by part that an answer needs."""

@@ -17,6 +17,7 @@ from kiban.domain.release import Release
 from kiban.errors import NotEarned, NotPermitted
 from kiban.judge import arms, report, verdict
 from kiban.judge.economy import Prices
+from kiban.release import deploy
 from kiban.wiring.answers import SHOWN, Answers
 from kiban.wiring.audits import Audits
 from kiban.wiring.furniture import BASE_MODEL, Furniture
@@ -51,7 +52,9 @@ class Evidence:
         proposed = self._releases.proposal(
             candidate, adapter=True, embedder=better_found, reranker=_passed(reranker)
         )
-        self._releases.converge(proposed)
+        self._releases.converge(proposed, to_be_judged=True)
+        if adapter := _adapter(proposed, candidate.audience):
+            folder.keep_probabilities(deploy.probabilities(self._furniture.adapters, adapter))
         began = time.monotonic()
         scored = asyncio.run(
             arms.evaluate(

@@ -298,7 +298,7 @@ class Furniture:
 
     @cached_property
     def generator(self) -> VllmGenerator:
-        return VllmGenerator(self.vllm_urls)
+        return VllmGenerator(self.vllm_urls, self.settings.silence_seconds)
 
     @cached_property
     def hosted(self) -> VllmGenerator | None:

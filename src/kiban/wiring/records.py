@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from kiban.domain.access import Principal
@@ -40,20 +41,20 @@ class Records:
 
         Raises PartUnavailable when it cannot be written: no answer ends without its line.
         """
-        ending, written = Ending.LEFT, False
+        ending, written, began = Ending.LEFT, False, time.monotonic()
         try:
             async with aclosing(answering):
                 async for piece in answering:
                     if isinstance(piece, Answer):
                         written = True
-                        await self._keep(asked, piece)
+                        await self._keep(asked, piece, began)
                     yield piece
         except KibanError:
             ending = Ending.FAILED
             raise
         finally:
             if not written:
-                await self._keep(asked, ending)
+                await self._keep(asked, ending, began)
 
     def kept(self, subject: str | None = None, since: datetime | None = None) -> Iterator[AnswerRecord]:
         """Yield the lines, oldest first: all, or those of one person, or from a moment on."""
@@ -70,8 +71,9 @@ class Records:
         kept_for = self._furniture.settings.record_months * MONTH
         return self._furniture.records.forget(datetime.now(UTC) - kept_for)
 
-    async def _keep(self, asked: Asked, last: Answer | Ending) -> None:
-        what = self._answered(asked, last)
+    async def _keep(self, asked: Asked, last: Answer | Ending, began: float) -> None:
+        took = round((time.monotonic() - began) * 1000)
+        what = replace(self._answered(asked, last), milliseconds=took)
         # Written even if whoever asked hangs up meanwhile.
         await asyncio.shield(asyncio.to_thread(self._furniture.records.keep, what))
 
@@ -79,7 +81,7 @@ class Records:
         if isinstance(last, Ending):
             release_id, ending, citations, refused = asked.release_id, last, 0, 0
         else:
-            release_id, ending = last.release_id, Ending.ABSTAINED if last.abstained else Ending.ANSWERED
+            release_id, ending = last.release_id, _ending(last)
             citations, refused = len(last.citations), last.refused_quotes
         return Answered(
             asker=self._asker(asked.who.subject),
@@ -93,3 +95,9 @@ class Records:
 
     def _asker(self, subject: str) -> str:
         return self._furniture.pseudonyms.of("asker", subject)
+
+
+def _ending(answer: Answer) -> Ending:
+    if answer.failed:
+        return Ending.FAILED
+    return Ending.ABSTAINED if answer.abstained else Ending.ANSWERED

@@ -9,14 +9,15 @@ from pathlib import Path
 from kiban.answer.prompt import PROMPT_VERSION
 from kiban.backends.postgres import posture, schema
 from kiban.backends.weights import verify_adapter
-from kiban.domain.access import Audience
+from kiban.domain.access import Audience, Principal
 from kiban.domain.evidence import Verdict
 from kiban.domain.learning import Candidate, Weights
 from kiban.domain.release import LedgerEntry, Release, ZoneAdapter
 from kiban.errors import NoSuchRelease
-from kiban.release import deploy, ledger
+from kiban.release import canary, deploy, ledger
 from kiban.wiring.furniture import BASE_MODEL, Furniture
 
+RESIDENT = 2  # releases before the one in force that stay loaded, so that going back is routing
 # What the registry calls them.
 ADAPTER, EMBEDDER, RERANKER = "kiban-adapter", "kiban-embedder", "kiban-reranker"
 
@@ -77,6 +78,20 @@ class Releases:
     def in_force(self) -> Release:
         return ledger.in_force(self._furniture.ledger)
 
+    def answering(self, who: Principal) -> Release:
+        """Return the release that answers one person: that in force, or one on trial."""
+        kept = self._furniture.ledger
+        if not self._furniture.settings.canary:
+            return ledger.in_force(kept)
+        asker = self._furniture.pseudonyms.of("asker", who.subject)
+        return canary.answers(kept, lambda release: self.drawn(asker, release))
+
+    def drawn(self, asker: str, release: Release) -> float:
+        """Return where somebody stands for a trial of a release, from 0 up to 100: by their name alone, and
+        by a secret of this house. `asker` is their pseudonym in the record of answers."""
+        digits = self._furniture.pseudonyms.of("trial", f"{asker}\0{release.id}")[:8]
+        return 100 * int(digits, 16) / 16**8
+
     def proposal(
         self, candidate: Candidate, *, adapter: bool = False, embedder: bool = False, reranker: bool = False
     ) -> Release:
@@ -128,21 +143,46 @@ class Releases:
     def promote(self, candidate: Candidate, decided: Verdict, *, actor: str) -> Release:
         """Put what earned its place in force, as one unit. Raises NotEarned and ConcurrentRelease."""
         seen = ledger.last_seen(self._furniture.ledger)
-        release = self.proposal(
+        release = self._earned(candidate, decided)
+        self.converge(release)
+        kept, steps = self._furniture.ledger, self._furniture.settings.canary
+        evidence = str(self._furniture.candidates.folder(candidate.id).report)
+        if steps:
+            canary.begin(kept, release, decided, share=steps[0], actor=actor, evidence=evidence, seen=seen)
+        else:
+            ledger.promote(kept, release, decided, actor=actor, evidence=evidence, seen=seen)
+        self.mirror()
+        return release
+
+    def _earned(self, candidate: Candidate, decided: Verdict) -> Release:
+        return self.proposal(
             candidate,
             adapter=decided.adapter_earned,
             embedder=decided.embedder_earned,
             reranker=decided.reranker_earned,
         )
-        self.converge(release)
+
+    def propose(self, candidate: Candidate, decided: Verdict, *, actor: str) -> Release:
+        """Note that a candidate has earned its place and waits for `kiban approve`. Raises NotEarned."""
+        release = self._earned(candidate, decided)
         evidence = str(self._furniture.candidates.folder(candidate.id).report)
-        ledger.promote(self._furniture.ledger, release, decided, actor=actor, evidence=evidence, seen=seen)
-        self.mirror()
+        ledger.propose(self._furniture.ledger, release, decided, actor=actor, evidence=evidence)
         return release
 
+    def proposed(self) -> Candidate:
+        """Return the candidate whose release waits for a person's word. Raises NoSuchRelease."""
+        waits = ledger.proposed(self._furniture.ledger)
+        if waits is None:
+            raise NoSuchRelease("No release waits for a person's word.", mend="kiban history")
+        return self._furniture.candidates.find(Path(waits.evidence).parent.name).candidate()
+
     def rollback(self, *, actor: str, reason: str) -> Release:
-        """Flip back to the release before. Raises NoSuchRelease at the founding one."""
-        ledger.rollback(self._furniture.ledger, actor=actor, reason=reason)
+        """Flip back to the release before, or end a trial. Raises NoSuchRelease at the founding one."""
+        kept = self._furniture.ledger
+        if canary.on_trial(kept):
+            canary.stop(kept, actor=actor, reason=reason)
+        else:
+            ledger.rollback(kept, actor=actor, reason=reason)
         self.converge()
         self.mirror()
         return self.in_force()
@@ -154,9 +194,26 @@ class Releases:
             self.mirror()
         return entry
 
-    def converge(self, release: Release | None = None) -> bool:
-        """Make sure that every server holds and applies the adapters of a release, or of that in force."""
-        return deploy.converge(release or self.in_force(), self._furniture.adapters, base_model=BASE_MODEL)
+    def converge(self, release: Release | None = None, *, to_be_judged: bool = False) -> bool:
+        """Make sure that every server holds and applies the adapters of a release, or of that in force, and
+        that they are what was judged, unless they are to be judged now."""
+        release = release or self.in_force()
+        judged = {} if to_be_judged else self._judged(release)
+        return deploy.converge(release, self._furniture.adapters, base_model=BASE_MODEL, judged=judged)
+
+    def keep_resident(self) -> int:
+        """Have a release on trial, and those one may return to first, loaded beside the one in force; return
+        how many adapters had to be."""
+        standing = ledger.returnable(self._furniture.ledger)[-1 - RESIDENT :]
+        if trial := canary.on_trial(self._furniture.ledger):
+            standing = [*standing, trial.release]
+        return deploy.keep_resident(standing, self._furniture.adapters)
+
+    def _judged(self, release: Release) -> dict[str, deploy.Probabilities]:
+        """Return what was kept when adapters of a release were judged, by their hashes."""
+        found = {each.sha256: self._furniture.candidates.holding(each.sha256) for each in release.adapters}
+        kept = {sha256: folder.probabilities() for sha256, folder in found.items() if folder}
+        return {sha256: judged for sha256, judged in kept.items() if judged}
 
     def history(self) -> list[LedgerEntry]:
         return self._furniture.ledger.entries()

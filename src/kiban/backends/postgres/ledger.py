@@ -16,7 +16,7 @@ from kiban.domain.release import Action, LedgerEntry, Release, tampered
 from kiban.errors import ConcurrentRelease, NoSuchRelease, ReleaseError
 
 ENTRIES = """
-select seq, at, actor, action, release_id, reason, evidence, previous_hash, hash
+select seq, at, actor, action, release_id, reason, evidence, previous_hash, hash, share
 from kiban.ledger order by seq
 """
 
@@ -45,7 +45,15 @@ class PostgresLedger:
             self._known[release.id] = release
 
     def append(
-        self, *, after: int, actor: str, action: Action, release: Release, reason: str, evidence: str
+        self,
+        *,
+        after: int,
+        actor: str,
+        action: Action,
+        release: Release,
+        reason: str,
+        evidence: str,
+        share: int = 100,
     ) -> LedgerEntry:
         with self._postgres.writing() as tx:
             entries = _entries(tx)
@@ -59,12 +67,13 @@ class PostgresLedger:
                 release_id=release.id,
                 reason=reason,
                 evidence=evidence,
+                share=share,
             )
             _keep(tx, release)
             try:
                 tx.execute(
                     "insert into kiban.ledger (seq, at, actor, action, release_id, reason, evidence,"
-                    " previous_hash, hash) values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                    " previous_hash, hash, share) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                     [getattr(value, "value", value) for value in astuple(entry)],
                 )
             except psycopg.errors.UniqueViolation as error:

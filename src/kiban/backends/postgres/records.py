@@ -12,14 +12,15 @@ from kiban.backends.postgres.connect import Postgres
 from kiban.domain.record import Answered, AnswerRecord, Ending, Shown, broken
 
 COLUMNS = (
-    "seq, at, asker, question, release_id, shown, citations, refused_quotes, ending, previous_hash, hash"
+    "seq, at, asker, question, release_id, shown, citations, refused_quotes, ending, previous_hash, hash,"
+    " milliseconds"
 )
 LAST = """
 select seq, hash from kiban.answer_record union all select seq, hash from kiban.answer_record_end
 order by seq desc limit 1
 """
 FIRST = "select hash from kiban.answer_record_end order by seq desc limit 1"
-KEEP = f"insert into kiban.answer_record ({COLUMNS}) values ({', '.join(['%s'] * 11)})"
+KEEP = f"insert into kiban.answer_record ({COLUMNS}) values ({', '.join(['%s'] * 12)})"
 KEPT = f"""
 select {COLUMNS} from kiban.answer_record
 where (%(asker)s::text is null or asker = %(asker)s) and at >= %(since)s order by seq
@@ -46,6 +47,7 @@ class PostgresRecords:
                 [
                     record.seq, record.at, what.asker, what.question, what.release_id, shown,
                     what.citations, what.refused_quotes, what.ending.value, previous_hash, record.hash,
+                    what.milliseconds,
                 ],
             )  # fmt: skip
             return record
@@ -82,7 +84,9 @@ def _record(
     ending: str,
     previous_hash: str,
     hash: str,
+    milliseconds: int,
 ) -> AnswerRecord:
     passages = tuple(Shown(*one) for one in shown)
-    what = Answered(asker, question, release_id, passages, citations, refused_quotes, Ending(ending))
+    ended = Ending(ending)
+    what = Answered(asker, question, release_id, passages, citations, refused_quotes, ended, milliseconds)
     return AnswerRecord(seq, at.astimezone(UTC), what, previous_hash, hash)

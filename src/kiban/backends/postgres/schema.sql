@@ -378,6 +378,7 @@ create table if not exists kiban.ledger (
     previous_hash text not null,
     hash text not null unique
 );
+alter table kiban.ledger add column if not exists share integer not null default 100;  -- per cent of people
 
 create or replace function kiban.refuse_change() returns trigger language plpgsql as $$
 begin
@@ -434,6 +435,7 @@ create table if not exists kiban.answer_record (
     previous_hash text not null,
     hash text not null unique
 );
+alter table kiban.answer_record add column if not exists milliseconds integer not null default 0;
 create index if not exists answer_record_at on kiban.answer_record (at);
 
 create table if not exists kiban.answer_record_end (

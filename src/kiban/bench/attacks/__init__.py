@@ -40,6 +40,7 @@ ATTACKS: dict[str, str] = {  # id: "module:function"
     "D5": "parsers:fuzz",
     "F1": "ingest:killed_worker",
     "F2": "ingest:postgres_cut",
+    "F3": "serving:model_faults",
     "F4": "releases:promotion_race",
     "F6": "releases:altered_ledger",
 }
