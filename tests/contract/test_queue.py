@@ -98,6 +98,33 @@ def test_no_document_is_lent_twice(desk: Desk) -> None:
     assert (desk.queue.pending("files") or 0) > 0
 
 
+def test_new_readers_are_not_shown_what_a_document_said_before(desk: Desk) -> None:
+    """Redacted, then opened: who may read the new text was never to read the old."""
+    desk.list_(
+        entry("a.md", "1", HR), entry("b.md", "1", HR), entry("c.md", "1", HR), entry("d.md", "1", ALL)
+    )
+    desk.read(desk.lend())
+    desk.list_(
+        entry("a.md", "2", ALL), entry("b.md", "2", HR), entry("c.md", "1", ALL), entry("d.md", "2", HR)
+    )
+    desk.list_(entry("b.md", "2", ALL))  # opened while its new content still waits
+    answers = {each.listed.uri: bool(each.sha256) for each in desk.lend().leased}
+    assert answers == {"a.md": False, "b.md": False, "d.md": True}
+
+
+def test_new_readers_are_not_shown_what_a_renamed_document_said(desk: Desk) -> None:
+    desk.list_(*(entry(f"hr/{name}", "1", HR) for name in "ac"), entry("all/b", "1", ALL))
+    desk.read(desk.lend())
+    moved = entry("all/a", "2", ALL), entry("hr/b", "2", HR), entry("all/c", "1", ALL)  # c: nothing else
+    desk.queue.record("files", moved)
+    for old, new in (("hr/a", "all/a"), ("all/b", "hr/b"), ("hr/c", "all/c")):
+        desk.queue.rename("files", old, new, same=False)
+    desk.queue.surveyed("files", "after")
+    answers = {each.listed.uri: bool(each.sha256) for each in desk.lend().leased}
+    assert answers == {"all/a": False, "hr/b": True}
+    assert desk.document("all/c").state is DocumentState.READY
+
+
 def test_a_lease_that_expires_is_counted_and_its_worker_stores_nothing_more(desk: Desk) -> None:
     desk.list_(entry())
     late = desk.lend()

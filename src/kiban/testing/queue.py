@@ -58,6 +58,9 @@ class MemoryQueue:
                 self._add(source, entry)
                 continue
             moved += known.audience != entry.audience
+            settled = known.tag == entry.tag and known.state is DocumentState.READY
+            if not settled and not known.audience.covers(entry.audience):
+                self._library.clear(source, entry.uri)
             if known.tag != entry.tag:
                 known = self._waiting(replace(known, tag=entry.tag, attempts=0, reason=""))
                 self._deaths.pop(known.id, None)
@@ -92,6 +95,9 @@ class MemoryQueue:
         moved = replace(held, id=old.id, title=old.title, version=old.version, sha256=old.sha256, due=old.due)
         moved = replace(moved, state=old.state, since=old.since, attempts=old.attempts, reason=old.reason)
         self._of[source, new] = moved if same or held.tag == old.tag else self._waiting(moved)
+        settled = same or (held.tag == old.tag and old.state is DocumentState.READY)
+        if not settled and not old.audience.covers(held.audience):
+            self._library.clear(source, uri)
         if (source, uri) in self._library.arrivals:
             self._library.arrivals[source, new] = self._library.arrivals.pop((source, uri))
             self._library.vectors[source, new] = self._library.vectors.pop((source, uri))

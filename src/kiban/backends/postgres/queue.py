@@ -32,15 +32,22 @@ from kiban.domain.document import (
 
 ATTEMPTS = 3  # failures of a document, or deaths of its worker, after which it is dead
 
+# Do all who may read a document now belong to those who could read what it says?
+COVERED = """
+(select 'everyone' = any(had.readers) or has.readers <@ had.readers
+ from kiban.zone as had, kiban.zone as has where had.id = {old} and has.id = {new})
+"""
+
 # "infinity" holds a new document until the whole listing is known.
-RECORD = """
+RECORD = f"""
 with listed as materialized (
     select * from jsonb_to_recordset(%(entries)s) as one (
         uri text, tag text, size bigint, zone integer, url text, modified timestamptz, identity text)
 ), before as materialized (
     select listed.*, id, known.tag as old_tag, known.zone_id as old_zone, known.state as old_state,
         (known.url, known.modified, known.identity)
-            is distinct from (listed.url, listed.modified, listed.identity) as told_otherwise
+            is distinct from (listed.url, listed.modified, listed.identity) as told_otherwise,
+        {COVERED.format(old="known.zone_id", new="listed.zone")} as covered
     from listed left join kiban.document as known on known.source = %(source)s and known.uri = listed.uri
 ), added as (
     insert into kiban.document
@@ -60,7 +67,8 @@ with listed as materialized (
     where known.id = before.id and old_tag = before.tag and (old_zone <> before.zone or told_otherwise)
 )
 select count(*) filter (where old_state = 'ready' and old_tag = tag and old_zone = zone),
-       count(*) filter (where old_zone <> zone)
+       count(*) filter (where old_zone <> zone),
+       coalesce(array_agg(id) filter (where (old_tag <> tag or old_state <> 'ready') and not covered), '{{}}')
 from before
 """
 
@@ -159,7 +167,8 @@ class PostgresQueue:
                 _entry(each, zones[each.audience]) for each in {each.uri: each for each in entries}.values()
             ]
             found = tx.execute(RECORD, {"source": source, "entries": Jsonb(rows)}).fetchone()
-            unchanged, moved = found or (0, 0)
+            unchanged, moved, uncovered = found or (0, 0, [])
+            clear(tx, uncovered)  # what it said was never for those who may read what it will say
             return IngestReport(unchanged=unchanged, moved_audience=moved)
 
     def uris(self, source: str) -> set[str]:
@@ -183,6 +192,8 @@ class PostgresQueue:
             if held is None:
                 return
             tag, *told = held
+            if not same:
+                clear(tx, _uncovered(tx, source, uri, tag, told[-1]))
             tx.execute(
                 "update kiban.document set uri = %s, url = %s, modified = %s, identity = %s, zone_id = %s"
                 " where source = %s and uri = %s",
@@ -272,6 +283,17 @@ class PostgresQueue:
         with self._postgres.writing() as tx:
             alone(tx, source)
             yield tx
+
+
+def _uncovered(tx: Connection, source: str, uri: str, tag: str, zone: int) -> list[int]:
+    """Return the document, if it will say something else, and not all of its new zone could read the old."""
+    covered = COVERED.format(old="zone_id", new="%s")
+    found = tx.execute(
+        "select id from kiban.document where source = %s and uri = %s and (tag <> %s or state <> 'ready')"
+        f" and not {covered}".encode(),
+        [source, uri, tag, zone],
+    )
+    return [id for (id,) in found]
 
 
 def _release(tx: Connection, source: str) -> None:

@@ -104,7 +104,7 @@ class StagedFurniture(Furniture):
     def embedder(self, weights: Weights) -> Embedder:  # type: ignore[override]
         return self._stage.embedder
 
-    def generation(self, embedder: Weights) -> int:
+    def generation(self, embedder: Weights, tokenizer: str | None = None, chunking: str | None = None) -> int:
         return self._founded.generation
 
 
