@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,6 +18,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from kiban.domain.learning import QuestionKind
 from kiban.errors import SettingsError
 from kiban.source_settings import SourceSettings
 
@@ -165,6 +167,25 @@ class Settings(BaseSettings):
     )
     adapters_at_once: int = Field(
         4, ge=1, le=64, description="Adapters that vLLM applies in one batch: everyone's and those of zones"
+    )
+    training_pairs: int = Field(
+        128, ge=8, description="Questions of all kinds that the embedder learns from, at most"
+    )
+    question_kinds: tuple[QuestionKind, ...] = Field(
+        tuple(QuestionKind),
+        min_length=1,
+        description="How documents are asked about: question, keyword, claim, colloquial",
+    )
+    question_writer: str = Field(
+        "templates",
+        description='What puts questions into words: "templates", "llm" for the served model, or a folder or '
+        "hub id of a T5-class question generator",
+    )
+    evaluation_sets: tuple[Path, ...] = Field(
+        (), description="Folders of questions to be judged by, of which nothing may be learnt"
+    )
+    held_out_since: date | None = Field(
+        None, description="Documents modified on or after this day are all held out to judge by"
     )
     judging_questions: int = Field(80, ge=8, description="Held-out questions to judge with, at most")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -161,6 +162,15 @@ def test_what_people_do_on_the_page_is_seen(mlflow_url: str, weights: Weights, t
     assert registry.shelf("seen").holding(weights.sha256) is None
     registry.crown("seen", None, 8)
     assert registry.shelf("seen").under("champion") is None
+
+
+def test_a_run_names_what_it_learns_from(mlflow_url: str) -> None:
+    with MlflowRegistry(mlflow_url).run("adapter") as run:
+        run.learns_from("curriculum", "ab" * 32, "kiban.curriculum/abab", {"examples": 64, "pairs": 128})
+    (used,) = MlflowClient(mlflow_url).get_run(run.id).inputs.dataset_inputs
+    assert (used.dataset.name, used.dataset.digest) == ("curriculum", "ab" * 18)
+    assert json.loads(used.dataset.profile) == {"examples": 64, "pairs": 128}
+    assert [(tag.key, tag.value) for tag in used.tags] == [("mlflow.data.context", "training")]
 
 
 def test_a_server_that_is_not_there_is_named_within_seconds() -> None:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from kiban.adapt.curriculum import Classroom, build
+from kiban.adapt.facts import Fact
 from kiban.adapt.questions import make_questions
-from kiban.adapt.writers import from_templates
+from kiban.adapt.writers import TemplateWriter
 from kiban.domain.access import EVERYONE, Audience
 from kiban.domain.document import Document, DocumentState, Place
-from kiban.domain.learning import Curriculum, Question
+from kiban.domain.learning import Author, Curriculum, Question, QuestionKind
 from kiban.domain.question import Passage, Turn
 from kiban.domain.text import Span
 
@@ -63,6 +64,18 @@ class Finder:
         return sorted(self.passages, key=lambda passage: passage.original.split("は")[0] not in question)
 
 
+class Says:
+    """A writer that says the same of every fact."""
+
+    author = Author("says")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def write(self, facts: Sequence[Fact], kind: QuestionKind) -> Sequence[str]:
+        return [self.text] * len(facts)
+
+
 def render(question: str, passages: Sequence[Passage]) -> tuple[Turn, ...]:
     numbered = [f"[{number}] {passage.original}" for number, passage in enumerate(passages, start=1)]
     return Turn("system", "資料から答える。"), Turn("user", "\n".join([*numbered, question]))
@@ -78,7 +91,7 @@ def abstention(language: str) -> str:
 
 def questions() -> tuple[Question, ...]:
     documents, passages = shelf()
-    return make_questions(passages, documents, write=from_templates, find=Finder(passages))[0]
+    return make_questions(passages, documents, writer=TemplateWriter(), find=Finder(passages))[0]
 
 
 def classroom(documents: Sequence[Document], passages: Sequence[Passage]) -> Classroom:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +13,13 @@ import pytest
 from adapting import ALL, Finder, classroom, curriculum, document, passage, questions, shelf
 
 from kiban.adapt import card
-from kiban.adapt.curriculum import FEWEST, build
+from kiban.adapt.curriculum import FEWEST, build, stages
+from kiban.adapt.questions import make_questions
+from kiban.adapt.writers import TemplateWriter
+from kiban.backends.candidates import CandidateFolder
 from kiban.domain.access import NOBODY, Audience
 from kiban.domain.document import Document
-from kiban.domain.learning import Curriculum, TrainingExample, Weights
+from kiban.domain.learning import Author, Curriculum, QuestionKind, Stage, TrainingExample, Weights
 from kiban.domain.question import Passage
 from kiban.errors import BadWeights, MixedAudience, TooFewExamples
 
@@ -230,3 +235,47 @@ def _directory(path: Path) -> Path:
     (path / "model.safetensors").write_bytes(b"weights")
     (path / "sub" / "config.json").write_text("{}")
     return path
+
+
+def test_what_curricula_were_named_before_there_were_kinds_and_authors_they_are_named_still() -> None:
+    old = curriculum(10, 1)
+    plain = replace(
+        old,
+        examples=tuple(replace(one, question=replace(one.question, author=Author())) for one in old.examples),
+        pairs=tuple(replace(one, author=Author()) for one in old.pairs),
+    )
+    assert plain.sha256 == "9075f621a103b771af90c8d81d628fbae92d6c8e57c79803d551cfcdc33dabc7"
+    assert old.sha256 != plain.sha256
+
+
+def test_a_curriculum_that_was_kept_before_is_still_read(tmp_path: Path) -> None:
+    folder = CandidateFolder(tmp_path)
+    folder.keep_curriculum(curriculum(10, 1), ())
+    kept = json.loads((tmp_path / "curriculum.json").read_text())
+    for made in (*(example["question"] for example in kept["examples"]), *kept["pairs"]):
+        del made["kind"], made["author"]
+    (tmp_path / "curriculum.json").write_text(json.dumps(kept))
+    read = folder.curriculum()
+    assert {pair.kind for pair in read.pairs} == {QuestionKind.QUESTION}
+    assert {pair.author for pair in read.pairs} == {Author()}
+
+
+def test_pairs_are_of_every_kind_and_examples_in_whole_sentences() -> None:
+    documents, passages = shelf()
+    asked = [
+        made
+        for kind in QuestionKind
+        for made in make_questions(
+            passages, documents, writer=TemplateWriter(), find=Finder(passages), kind=kind
+        )[0]
+    ]
+    lent = classroom(documents, passages)
+    written = build(asked, lent, audience=ALL, prompt_version="1", limit=10, pairs=40, seed=1)
+    assert Counter(pair.kind for pair in written.pairs) == dict.fromkeys(QuestionKind, 10)
+    assert {pair.author.name for pair in written.pairs} == {"templates 2"}
+    assert {example.question.kind for example in written.examples} == {QuestionKind.QUESTION}
+    counted = stages(written, asked, 10, 40)
+    assert counted[0] == Stage("examples", 10, 10, {"not_clean": 0})
+    assert counted[2] == Stage("pairs", 40, 40, {"not_found_or_not_clean": 0})
+    noted = card.write("x", written, Weights(Path("x"), "0" * 64), None, [Stage("seen", 9, 7, {"so_so": 2})])
+    assert "| seen | 9 | 7 | so so: 2 |" in noted

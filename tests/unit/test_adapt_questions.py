@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from adapting import ALL, Finder, document, passage, questions, shelf
+from adapting import ALL, Finder, Says, document, passage, questions, shelf
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kiban.adapt.facts import facts, sentences
-from kiban.adapt.questions import Sieve, make_questions, split, unanswerable
-from kiban.adapt.writers import from_model, from_templates, prompt
+from kiban.adapt.overlap import Overlap
+from kiban.adapt.questions import decontaminate, make_questions, split, unanswerable
+from kiban.adapt.writers import HighlightWriter, ModelWriter, TemplateWriter, prompt
 from kiban.domain.access import Audience
+from kiban.domain.learning import QuestionKind, Stage
 from kiban.errors import MixedAudience
 
 
@@ -40,7 +43,7 @@ from kiban.errors import MixedAudience
 )  # fmt: skip
 def test_a_template_asks_for_the_value_of_a_sentence(sentence: str, value: str, question: str) -> None:
     (fact,) = facts([passage(1, sentence)], per_document=1)
-    assert (fact.value, from_templates([fact])) == (value, [question])
+    assert (fact.value, TemplateWriter().write([fact], QuestionKind.QUESTION)) == (value, [question])
 
 
 @pytest.mark.parametrize(
@@ -66,7 +69,7 @@ def test_a_sentence_stands_within_one_line_and_ends_with_its_mark() -> None:
 def test_a_question_knows_where_its_quotation_stands_in_the_document() -> None:
     text = "前置きの文。\n葦原寮の寮費は月額11,900円とする。"
     chunk = passage(3, text, start=100)
-    (question,), _ = make_questions([chunk], [document(3)], write=from_templates, find=lambda _: [chunk])
+    (question,), _ = make_questions([chunk], [document(3)], writer=TemplateWriter(), find=lambda _: [chunk])
     assert question.span.shifted(-100).of(text) == question.quote == "葦原寮の寮費は月額11,900円とする。"
     assert question.lineage.uri == "rules-3.md"
     assert question.gold in question.quote
@@ -83,29 +86,65 @@ def test_a_question_knows_where_its_quotation_stands_in_the_document() -> None:
 )
 def test_the_sieve_counts_what_it_turns_away(written: str, rule: str) -> None:
     documents, passages = shelf()
-    found, sieve = make_questions(
-        passages[:1], documents, write=lambda facts: [written], find=lambda question: passages[1:]
+    found, stage = make_questions(
+        passages[:1], documents, writer=Says(written), find=lambda question: passages[1:]
     )
     assert found == ()
-    assert sieve == replace(Sieve(facts=1), **{rule: 1})
+    assert stage == Stage("questions written", 1, 0, {rule: 1})
 
 
 def test_the_sieve_keeps_one_of_two_equal_questions() -> None:
     documents, passages = shelf()
-    _, sieve = make_questions(
-        passages[:2],
-        documents,
-        write=lambda facts: ["費用はいくらになりますか。"] * 2,
-        find=lambda _: passages,
+    _, stage = make_questions(
+        passages[:2], documents, writer=Says("費用はいくらになりますか。"), find=lambda _: passages
     )
-    assert sieve == Sieve(facts=2, duplicate=1, kept=1)
+    assert stage == Stage("questions written", 2, 1, {"duplicate": 1})
 
 
 def test_every_fact_is_kept_or_counted() -> None:
     documents, passages = shelf()
-    found, sieve = make_questions(passages, documents, write=from_templates, find=Finder(passages[2:]))
-    assert sieve == Sieve(facts=10, not_found_again=2, kept=8)
+    found, stage = make_questions(passages, documents, writer=TemplateWriter(), find=Finder(passages[2:]))
+    assert stage == Stage("questions written", 10, 8, {"not_found_again": 2})
     assert len(found) == 8
+
+
+def test_two_questions_that_differ_in_a_sign_are_one_and_in_a_number_two() -> None:
+    asked = Overlap(["第12条の届出は、いつまでに総務部へ出せばよいですか。"])
+    assert asked.resembles("第１２条の届出は いつまでに総務部へ出せばよいですか？", 0.9)
+    assert not asked.resembles("第13条の届出は、いつまでに総務部へ出せばよいですか。", 0.8)
+    assert not asked.resembles("寮費は月額いくらですか。", 0.1)
+
+
+def test_what_is_judged_by_is_not_learnt_even_from_another_document() -> None:
+    learnt = questions()
+    judged = [f"ところで、{learnt[0].text}", learnt[1].quote]
+    kept, stage = decontaminate(learnt, {"frozen": judged, "elsewhere": ["天気はどうですか。"]})
+    assert kept == learnt[2:]
+    assert stage == Stage("decontaminated", 10, 8, {"in frozen": 2})
+
+
+@pytest.mark.parametrize(
+    ("kind", "japanese", "english"),
+    [
+        (QuestionKind.KEYWORD, "葦原寮 寮費 月額", "rent large flat"),
+        (QuestionKind.CLAIM, "葦原寮の寮費は月額いくらか、決まりがある。",
+         "It is laid down: the rent of the large flat is how much."),
+        (QuestionKind.COLLOQUIAL, "葦原寮の寮費って月額いくらだっけ？",
+         "Hey, what is the rent of the large flat, do you know?"),
+    ],
+)  # fmt: skip
+def test_templates_look_for_a_fact_in_other_ways_too(kind: QuestionKind, japanese: str, english: str) -> None:
+    told = [
+        passage(1, "葦原寮の寮費は月額11,900円とする。"),
+        passage(2, "The rent of the large flat is €640."),
+    ]
+    assert TemplateWriter().write(facts(told, per_document=1), kind) == [japanese, english]
+    documents, passages = shelf()
+    found, stage = make_questions(
+        passages, documents, writer=TemplateWriter(), find=Finder(passages), kind=kind
+    )
+    assert len(found) == stage.kept == 10
+    assert {(one.kind, one.author.name) for one in found} == {(kind, "templates 2")}
 
 
 @pytest.mark.parametrize("readers", [frozenset({"hr"}), frozenset()])
@@ -113,13 +152,13 @@ def test_a_passage_that_not_everyone_may_read_is_refused(readers: frozenset[str]
     documents, passages = shelf()
     documents[4] = document(5, Audience(readers))
     with pytest.raises(MixedAudience, match="rules-5"):
-        make_questions(passages, documents, write=from_templates, find=Finder(passages))
+        make_questions(passages, documents, writer=TemplateWriter(), find=Finder(passages))
 
 
 def test_a_passage_of_an_unknown_document_is_refused() -> None:
     documents, passages = shelf()
     with pytest.raises(MixedAudience, match="rules-10"):
-        make_questions(passages, documents[:-1], write=from_templates, find=Finder(passages))
+        make_questions(passages, documents[:-1], writer=TemplateWriter(), find=Finder(passages))
 
 
 @given(seed=st.integers(0, 10_000), share=st.floats(0, 1))
@@ -151,19 +190,46 @@ def test_withholding_the_documents_makes_a_question_unanswerable() -> None:
     assert (withheld.text, withheld.lineage, withheld.audience) == (asked.text, asked.lineage, ALL)
 
 
+def test_newer_documents_are_all_held_out() -> None:
+    asked = questions()
+    newer = frozenset({"rules-3.md", "rules-4.md"})
+    learnt, held_out = split(asked, 0.0, seed=1, newer=newer)
+    assert {question.lineage.uri for question in held_out} == newer
+    assert len(learnt) == 8
+
+
 def test_a_model_writes_what_follows_the_shown_examples() -> None:
     (fact,) = facts([passage(1, "葦原寮の寮費は月額11,900円とする。")], per_document=1)
     seen: list[str] = []
 
-    def complete(prompts: list[str]) -> list[str]:
+    def complete(prompts: Sequence[str]) -> list[str]:
         seen.extend(prompts)
         return [" 葦原寮に住むといくらかかりますか。\n\nSection: next"]
 
-    assert from_model(complete)([fact]) == ["葦原寮に住むといくらかかりますか。"]
-    assert seen == [prompt(fact)]
+    writer = ModelWriter("base 1a2b", complete)
+    assert writer.write([fact], QuestionKind.QUESTION) == ["葦原寮に住むといくらかかりますか。"]
+    assert seen == [prompt(fact, QuestionKind.QUESTION)]
     assert seen[0].endswith(f"Sentence: {fact.sentence}\nAnswer: 11,900円\nQuestion:")
+    assert "dryer filter change interval" in prompt(fact, QuestionKind.KEYWORD)
+    assert writer.author.name == "base 1a2b" and len(writer.author.prompt_sha256) == 64
 
 
 def test_what_a_model_writes_that_is_no_question_is_turned_away() -> None:
     (fact,) = facts([passage(1, "葦原寮の寮費は月額11,900円とする。")], per_document=1)
-    assert from_model(lambda prompts: ["11,900円です。"])([fact]) == [""]
+    writer = ModelWriter("base", lambda prompts: ["11,900円です。"] * len(prompts))
+    assert writer.write([fact], QuestionKind.QUESTION) == [""]
+    assert writer.write([fact], QuestionKind.CLAIM) == ["11,900円です。"]  # the sieve sees the value in it
+
+
+def test_a_sequence_to_sequence_model_sees_the_answer_marked_and_writes_questions_only() -> None:
+    (fact,) = facts([passage(1, "葦原寮の寮費は月額11,900円とする。")], per_document=1)
+    seen: list[str] = []
+
+    def complete(prompts: Sequence[str]) -> list[str]:
+        seen.extend(prompts)
+        return ["寮費はいくらですか。"]
+
+    writer = HighlightWriter("t5", complete)
+    assert writer.write([fact], QuestionKind.QUESTION) == ["寮費はいくらですか。"]
+    assert seen == ["generate question: 葦原寮の寮費は月額<hl> 11,900円 <hl>とする。"]
+    assert writer.write([fact], QuestionKind.KEYWORD) == [""]

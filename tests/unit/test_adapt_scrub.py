@@ -10,7 +10,7 @@ from adapting import ALL, Finder, classroom, passage, questions, shelf
 from kiban.adapt import scrub
 from kiban.adapt.curriculum import Classroom, build
 from kiban.adapt.questions import make_questions
-from kiban.adapt.writers import from_templates
+from kiban.adapt.writers import TemplateWriter
 from kiban.domain.learning import Curriculum
 from kiban.domain.question import Passage
 from kiban.errors import SecretsLeft
@@ -59,8 +59,8 @@ def test_nobody_is_asked_for_somebodys_number() -> None:
     passages = [
         with_findings(passage(1, f"寮費の照会先である内線は{PHONE}の12番とする。寮費は月額1,200円とする。"))
     ]
-    asked, sieve = make_questions(passages, documents, write=from_templates, find=Finder(passages))
-    assert [one.gold for one in asked] == ["1,200円"] and sieve.facts == 1
+    asked, sieve = make_questions(passages, documents, writer=TemplateWriter(), find=Finder(passages))
+    assert [one.gold for one in asked] == ["1,200円"] and sieve.given == 1
 
 
 def test_a_title_and_a_heading_are_scrubbed_too() -> None:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from kiban.domain.learning import Cost, Curriculum, TrainingExample, Weights
+from collections.abc import Sequence
+
+from kiban.domain.learning import Cost, Curriculum, Stage, TrainingExample, Weights
 
 
-def write(name: str, curriculum: Curriculum, weights: Weights, cost: Cost | None = None) -> str:
+def write(
+    name: str,
+    curriculum: Curriculum,
+    weights: Weights,
+    cost: Cost | None = None,
+    stages: Sequence[Stage] = (),
+) -> str:
     """Return a model card in Markdown. It names documents, but repeats nothing of what they say; of a
     zone's it gives the numbers alone, for everybody who opens the registry sees it."""
     citing = sum(map(_cites, curriculum.examples))
@@ -33,7 +41,19 @@ deleted or its readers change, the ledger withdraws these weights.
 | Document | Version | sha256 |
 |---|---|---|
 {rows}
-"""
+{_stages(stages)}"""
+
+
+def _stages(stages: Sequence[Stage]) -> str:
+    """Return how the curriculum came about, stage by stage."""
+    if not stages:
+        return ""
+    rows = [f"| {one.name} | {one.given} | {one.kept} | {_rules(one)} |" for one in stages]
+    return "\n".join(["", "| Stage | Given | Kept | Turned away |", "|---|---|---|---|", *rows, ""])
+
+
+def _rules(stage: Stage) -> str:
+    return ", ".join(f"{rule.replace('_', ' ')}: {n}" for rule, n in stage.turned_away.items() if n)
 
 
 def _told(cost: Cost | None) -> str:

@@ -18,7 +18,15 @@ from kiban.adapt.facts import Language, language
 from kiban.adapt.replay import GENERAL
 from kiban.domain.access import Audience
 from kiban.domain.document import Document
-from kiban.domain.learning import Curriculum, Lineage, Question, TrainingExample, TrainingPair
+from kiban.domain.learning import (
+    Curriculum,
+    Lineage,
+    Question,
+    QuestionKind,
+    Stage,
+    TrainingExample,
+    TrainingPair,
+)
 from kiban.domain.question import Passage, Turn
 from kiban.domain.text import Span
 from kiban.errors import MixedAudience, TooFewExamples
@@ -49,10 +57,12 @@ def build(
     prompt_version: str,
     limit: int,
     seed: int,
+    pairs: int | None = None,
     longest_prompt: int = 1800,  # characters; distractors are left out to keep to it
 ) -> Curriculum:
-    """Return an example for each of the first `limit` questions, and some general examples; for everyone, a
-    pair for each question too: embedder and reranker serve all zones, so only that curriculum teaches them.
+    """Return an example for each of the first `limit` questions in whole sentences, and some general
+    examples; for everyone, a pair for each of the first `pairs` questions (else `limit`) of all kinds, too:
+    embedder and reranker serve all zones, so only that curriculum teaches them.
 
     Raises MixedAudience if anything shown is not for everyone in `audience`, and TooFewExamples.
     """
@@ -61,16 +71,32 @@ def build(
             f"{len(questions)} questions; {FEWEST} are needed.", mend="ingest more documents"
         )
     dice = random.Random(seed)
+    spoken = [question for question in questions if question.kind is QuestionKind.QUESTION]
     made = [
         _example(question, classroom, _falls_due(number, ABSTAINING_SHARE), longest_prompt, dice)
-        for number, question in enumerate(questions[:limit])
+        for number, question in enumerate(spoken[:limit])
     ]
     examples = [one for one in made if scrub.is_clean(scrub.texts_of_example(one), classroom.sensitive)]
     examples += [_general(asked, answer, audience) for asked, answer in GENERAL[: limit // 16]]
     dice.shuffle(examples)
-    for_all_zones = questions[:limit] if audience.is_everyone else ()
-    pairs = [_pair(question, classroom) for question in for_all_zones]
-    return Curriculum(audience, tuple(examples), tuple(pair for pair in pairs if pair), prompt_version, seed)
+    for_all_zones = questions[: limit if pairs is None else pairs] if audience.is_everyone else ()
+    paired = [_pair(question, classroom) for question in for_all_zones]
+    return Curriculum(audience, tuple(examples), tuple(filter(None, paired)), prompt_version, seed)
+
+
+def stages(
+    written: Curriculum, questions: Sequence[Question], limit: int, pairs: int
+) -> tuple[Stage, Stage, Stage]:
+    """Return what `build` made of these questions: pairs by kind, and examples, and what is general."""
+    spoken = min(limit, sum(question.kind is QuestionKind.QUESTION for question in questions))
+    examples = [example for example in written.examples if example.lineage]
+    general = len(written.examples) - len(examples)
+    paired = min(pairs, len(questions)) if written.audience.is_everyone else 0
+    return (
+        Stage("examples", spoken, len(examples), {"not_clean": spoken - len(examples)}),
+        Stage("general examples", len(GENERAL), general),
+        Stage("pairs", paired, len(written.pairs), {"not_found_or_not_clean": paired - len(written.pairs)}),
+    )
 
 
 def _falls_due(number: int, share: float) -> bool:
@@ -171,5 +197,14 @@ def _pair(question: Question, classroom: Classroom) -> TrainingPair | None:
         scrub.masked(passage, classroom.sensitive).normalised for passage in (gold[0], *negatives)
     )
     taken_out = scrub.record((gold[0], *negatives))
-    pair = TrainingPair(question.text, clean, tuple(others), lineage, audience, taken_out)
+    pair = TrainingPair(
+        question.text,
+        clean,
+        tuple(others),
+        lineage,
+        audience,
+        taken_out,
+        question.kind,
+        question.author,
+    )
     return pair if scrub.is_clean(scrub.texts_of_pair(pair), classroom.sensitive) else None

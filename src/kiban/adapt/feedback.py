@@ -6,12 +6,12 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from kiban.domain.access import ALL, Audience
 from kiban.domain.document import Document
 from kiban.domain.feedback import Feedback
-from kiban.domain.learning import Lineage, Question
+from kiban.domain.learning import Lineage, Question, Stage
 from kiban.domain.question import Passage
 from kiban.domain.text import Span
 from kiban.errors import NotVerbatim
@@ -32,6 +32,11 @@ class Admission:
     unproven: int = 0  # the correction does not stand in the quotation
     over_share: int = 0
     admitted: int = 0
+
+    @property
+    def stage(self) -> Stage:
+        counts = asdict(self)
+        return Stage("feedback", counts.pop("given"), counts.pop("admitted"), counts)
 
 
 def prove(given: Feedback, passages: Sequence[Passage]) -> Feedback:

@@ -1,18 +1,46 @@
-"""Two ways to put a fact as a question. Both are QuestionWriters: facts in, one question each out."""
+"""Ways to ask about a fact without a model, and with one: facts in, one text each out."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
-from kiban.adapt.facts import Fact
+from kiban.adapt.facts import Fact, Language
+from kiban.domain.learning import Author, QuestionKind
+
+
+class QuestionWriter(Protocol):
+    """Puts facts into the words of somebody who looks for them."""
+
+    author: Author
+
+    def write(self, facts: Sequence[Fact], kind: QuestionKind) -> Sequence[str]:
+        """Return one text per fact, "" where nothing usable came of it."""
+        ...
+
 
 # --- By rule: the sentence itself, with the value replaced by the word that asks for it ---
 
 
-def from_templates(facts: Sequence[Fact]) -> list[str]:
-    """Turn each sentence round: 「寮費は月額11,900円とする。」 → 「寮費は月額いくらですか。」"""
-    return [_japanese(fact) if fact.language == "ja" else _english(fact) for fact in facts]
+class TemplateWriter:
+    """Turns each sentence round: 「寮費は月額11,900円とする。」 → 「寮費は月額いくらですか。」
+
+    Keywords are the sentence's own content words without the value, a claim says that something is laid
+    down without saying what, and the colloquial form is the question as a colleague would put it. All of
+    them use the words of the document, which no asker has to: such questions are easy to find.
+    """
+
+    author = Author("templates 2")
+
+    def write(self, facts: Sequence[Fact], kind: QuestionKind) -> Sequence[str]:
+        return [_TEMPLATES[kind, fact.language](fact) for fact in facts]
+
+
+def from_templates(facts: Sequence[Fact]) -> Sequence[str]:
+    """Return the plain question about each fact."""
+    return TemplateWriter().write(facts, QuestionKind.QUESTION)
 
 
 _NUMBER = re.compile(r"[0-9０-９](?:[0-9０-９,，.．:]*[0-9０-９])?")
@@ -69,6 +97,39 @@ def _asked(ending: str) -> str:
     return ending + ("のですか" if _PLAIN_PREDICATE.search(ending) else "ですか")
 
 
+def _japanese_keywords(fact: Fact) -> str:
+    return " ".join(dict.fromkeys(_JAPANESE_WORD.findall(fact.before)))
+
+
+def _japanese_claim(fact: Fact) -> str:
+    return f"{fact.before.removesuffix('「')}{_japanese_word(fact)}か、決まりがある。"
+
+
+def _japanese_colloquial(fact: Fact) -> str:
+    topic = re.sub(r"(?:について|に関して|の場合)?は、?", "って", fact.before.removesuffix("「"), count=1)
+    return f"{topic}{_japanese_word(fact)}だっけ？"
+
+
+def _english_keywords(fact: Fact) -> str:
+    words = [word for word in re.findall(r"[A-Za-z][\w-]+", fact.before) if word.casefold() not in _SMALL]
+    return " ".join(dict.fromkeys(words))
+
+
+def _english_claim(fact: Fact) -> str:
+    return f"It is laid down: {_lowered(fact.before)}{_english_word(fact)}{fact.after.rstrip('.!')}."
+
+
+def _english_colloquial(fact: Fact) -> str:
+    return f"Hey, {_lowered(_english(fact)).rstrip('?')}, do you know?"
+
+
+_JAPANESE_WORD = re.compile(r"[一-龥々]{2,}|[ァ-ヴー]{2,}|[A-Za-z][\w-]+")
+_SMALL = frozenset(
+    "the a an is are was were be of to for in on at by with and or as that this it its our must may shall "
+    "should can will has have not from than per each any all which who when where up set".split()
+)
+
+
 def _english(fact: Fact) -> str:
     before, after = fact.before, fact.after.rstrip(".!")
     copula = re.fullmatch(
@@ -97,54 +158,124 @@ def _english_word(fact: Fact) -> str:
     return asked.replace("how many %", "what percentage").replace("how many percent", "what percentage")
 
 
-# --- By the served model: a few examples, then the fact ---
+_TEMPLATES: dict[tuple[QuestionKind, Language], Callable[[Fact], str]] = {
+    (QuestionKind.QUESTION, "ja"): _japanese,
+    (QuestionKind.QUESTION, "en"): _english,
+    (QuestionKind.KEYWORD, "ja"): _japanese_keywords,
+    (QuestionKind.KEYWORD, "en"): _english_keywords,
+    (QuestionKind.CLAIM, "ja"): _japanese_claim,
+    (QuestionKind.CLAIM, "en"): _english_claim,
+    (QuestionKind.COLLOQUIAL, "ja"): _japanese_colloquial,
+    (QuestionKind.COLLOQUIAL, "en"): _english_colloquial,
+}
 
-_SHOWN = (  # heading, sentence, value, question
+
+# --- By a model: what is wanted, a few examples, then the fact ---
+
+_WANTED = {
+    QuestionKind.QUESTION: "a question an employee would ask, whose answer is given",
+    QuestionKind.KEYWORD: "two to five keywords for a search engine",
+    QuestionKind.CLAIM: "a statement for which the sentence is evidence, without the answer in it",
+    QuestionKind.COLLOQUIAL: "the same question in the everyday words of a chat between colleagues",
+}
+_SHOWN = (  # heading, sentence, value, what is written of each kind
     (
         "駐車場の利用",
         "駐車場の月額利用料は、普通車の場合は6,380円とする。",
         "6,380円",
-        "普通車の駐車場を借りると、月にいくらかかりますか。",
+        {
+            QuestionKind.QUESTION: "普通車の駐車場を借りると、月にいくらかかりますか。",
+            QuestionKind.KEYWORD: "マイカー通勤 駐車 料金",
+            QuestionKind.CLAIM: "会社に車をとめるにはお金を払わなければならない。",
+            QuestionKind.COLLOQUIAL: "車で通いたいんだけど、とめるのに月いくらかかる？",
+        },
     ),
     (
         "Maintenance",
         "The filter of the dryer is replaced every 900 hours.",
         "900 hours",
-        "How often does the dryer's filter need replacing?",
+        {
+            QuestionKind.QUESTION: "How often does the dryer's filter need replacing?",
+            QuestionKind.KEYWORD: "dryer filter change interval",
+            QuestionKind.CLAIM: "Drying equipment needs a new filter at fixed intervals.",
+            QuestionKind.COLLOQUIAL: "When do we have to swap that filter in the dryer again?",
+        },
     ),
     (
         "表彰",
         "改善賞の推薦は、毎年4月16日までに事務局へ届ける。",
         "4月16日",
-        "改善賞の推薦はいつまでに届ければよいですか。",
+        {
+            QuestionKind.QUESTION: "改善賞の推薦はいつまでに届ければよいですか。",
+            QuestionKind.KEYWORD: "改善賞 推薦 締切",
+            QuestionKind.CLAIM: "改善賞に人を推すには期限がある。",
+            QuestionKind.COLLOQUIAL: "改善賞に誰か推したいんだけど、締め切りいつだっけ？",
+        },
     ),
 )
 
+Complete = Callable[[Sequence[str]], Sequence[str]]  # continue prompts, as many at once as it likes
 
-def from_model(complete: Callable[[Sequence[str]], Sequence[str]]) -> Callable[[Sequence[Fact]], list[str]]:
-    """Return a writer that asks a model. `complete` continues prompts, as many at once as it likes.
+
+class ModelWriter:
+    """Asks a model that continues prompts: the one that is served.
 
     Worth it from about 3B parameters on. Qwen2.5-Coder-0.5B wrote 4 usable questions out of 30, at 2 a
     second; the templates wrote 27.
     """
 
-    def write(facts: Sequence[Fact]) -> list[str]:
-        return [_first_line(text) for text in complete([prompt(fact) for fact in facts])]
+    def __init__(self, name: str, complete: Complete) -> None:
+        self.author = Author(name, _digest(*(prompt(None, kind) for kind in QuestionKind)))
+        self._complete = complete
 
-    return write
-
-
-def prompt(fact: Fact) -> str:
-    """Return the prompt whose continuation is the question."""
-    shown = [_shot(*example) for example in _SHOWN]
-    return "\n\n".join([*shown, _shot(fact.passage.place.heading, fact.sentence, fact.value, "").rstrip()])
+    def write(self, facts: Sequence[Fact], kind: QuestionKind) -> Sequence[str]:
+        return [_usable(text, kind) for text in self._complete([prompt(fact, kind) for fact in facts])]
 
 
-def _shot(heading: str, sentence: str, value: str, question: str) -> str:
-    lines = (f"Section: {heading}", f"Sentence: {sentence}", f"Answer: {value}", f"Question: {question}")
-    return "\n".join(lines)
+def prompt(fact: Fact | None, kind: QuestionKind) -> str:
+    """Return the prompt whose continuation is wanted; without a fact, what of it is always the same."""
+    shown = [_shot(heading, sentence, value, kind, texts[kind]) for heading, sentence, value, texts in _SHOWN]
+    parts = [f"For each sentence, write {_WANTED[kind]}, in the sentence's language.", *shown]
+    if fact is not None:
+        parts.append(_shot(fact.passage.place.heading, fact.sentence, fact.value, kind, "").rstrip())
+    return "\n\n".join(parts)
 
 
-def _first_line(text: str) -> str:
+class HighlightWriter:
+    """Asks a sequence-to-sequence model trained to ask for a marked answer (Chan and Fan 2019, "hl").
+
+    T5-class question generators read "<hl> answer <hl>" within the sentence; they know one kind, questions.
+    """
+
+    def __init__(self, name: str, complete: Complete) -> None:
+        self.author = Author(name, _digest(HIGHLIGHTED))
+        self._complete = complete
+
+    def write(self, facts: Sequence[Fact], kind: QuestionKind) -> Sequence[str]:
+        if kind is not QuestionKind.QUESTION:
+            return [""] * len(facts)
+        return [_usable(text, kind) for text in self._complete([highlighted(fact) for fact in facts])]
+
+
+HIGHLIGHTED = "generate question: {before}<hl> {value} <hl>{after}"
+
+
+def highlighted(fact: Fact) -> str:
+    return HIGHLIGHTED.format(before=fact.before, value=fact.value, after=fact.after)
+
+
+def _shot(heading: str, sentence: str, value: str, kind: QuestionKind, text: str) -> str:
+    label = kind.value.capitalize()
+    return f"Section: {heading}\nSentence: {sentence}\nAnswer: {value}\n{label}: {text}"
+
+
+def _usable(text: str, kind: QuestionKind) -> str:
+    """Return the first line, if it is what was asked for."""
     line = text.strip().split("\n")[0].strip()
-    return line if line.endswith(("?", "？", "か。", "か")) else ""
+    if kind is QuestionKind.QUESTION and not line.endswith(("?", "？", "か。", "か")):
+        return ""
+    return line
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -12,10 +12,12 @@ from pydantic import TypeAdapter
 
 from kiban.domain.access import Audience
 from kiban.domain.evidence import Verdict
-from kiban.domain.learning import Candidate, Cost, Curriculum, Question, Weights
+from kiban.domain.learning import Candidate, Cost, Curriculum, Question, Stage, Weights
 from kiban.errors import NoSuchCandidate
 
 Kept = TypeVar("Kept")
+CURRICULUM = "curriculum.json"
+STAGES = "stages.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +48,22 @@ class CandidateFolder:
 
     def keep_curriculum(self, curriculum: Curriculum, held_out: tuple[Question, ...]) -> None:
         self._write("held_out.json", tuple[Question, ...], held_out)
-        self._write("curriculum.json", Curriculum, curriculum)
+        self._write(CURRICULUM, Curriculum, curriculum)
 
     def curriculum(self) -> Curriculum:
-        return self._read("curriculum.json", Curriculum)
+        return self._read(CURRICULUM, Curriculum)
 
     def held_out(self) -> tuple[Question, ...]:
         return self._read("held_out.json", tuple[Question, ...])
+
+    def keep_stages(self, stages: Sequence[Stage]) -> None:
+        self._write(STAGES, tuple[Stage, ...], tuple(stages))
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Return how the curriculum came about; nothing for one that was made before this was kept."""
+        if not (self.path / STAGES).exists():
+            return ()
+        return self._read(STAGES, tuple[Stage, ...])
 
     def keep_candidate(self, candidate: Candidate) -> None:
         self._write("candidate.json", Candidate, candidate)
@@ -130,6 +141,11 @@ class CandidateShelf:
         return {
             self.folder(path.parent.name).candidate().audience for path in self.root.glob("*/candidate.json")
         }
+
+    def exams(self) -> Iterator[tuple[Question, ...]]:
+        """Yield the questions that each candidate was, or will be, judged by."""
+        for path in sorted(self.root.glob("*/held_out.json")):
+            yield self.folder(path.parent.name).held_out()
 
     def find(self, candidate_id: str | None = None) -> CandidateFolder:
         """Return a candidate's folder, or the newest one's. Raises NoSuchCandidate."""

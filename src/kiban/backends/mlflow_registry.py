@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,10 +12,11 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_HTTP_REQUEST_TIMEOUT
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from kiban.domain.learning import Weights
 from kiban.domain.release import Shelf, ShelvedVersion
@@ -178,6 +180,14 @@ class MlflowRun:
         with _answering(self._client.tracking_uri):
             self._client.log_batch(
                 self.id, params=params, tags=[RunTag(name, value) for name, value in (tags or {}).items()]
+            )
+
+    def learns_from(self, name: str, sha256: str, source: str, profile: Mapping[str, int]) -> None:
+        """Name a data set as the run's input, by its content and where it is kept."""
+        dataset = Dataset(name, sha256[:36], "kiban", source, profile=json.dumps(dict(profile)))
+        with _answering(self._client.tracking_uri):
+            self._client.log_inputs(
+                self.id, datasets=[DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, "training")])]
             )
 
     def keep(self, file: Path) -> None:

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from kiban.cli.asking import questions
 from kiban.cli.attacks import attacks
 from kiban.cli.output import Json, bars
 from kiban.cli.parsing import parse
@@ -33,6 +34,7 @@ bench.command()(scale)
 bench.command()(peers)
 bench.command()(quick)
 bench.command()(secrets)
+bench.command()(questions)
 
 
 @bench.callback()

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
@@ -26,6 +27,23 @@ class Lineage:
     sha256: str
 
 
+class QuestionKind(StrEnum):
+    """How somebody looks for something."""
+
+    QUESTION = "question"
+    KEYWORD = "keyword"
+    CLAIM = "claim"  # a statement for which evidence is wanted
+    COLLOQUIAL = "colloquial"
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """What put a question into words."""
+
+    name: str = ""  # rules, or a model by name and content; "" for a person, or not kept
+    prompt_sha256: str = ""  # of what a model was told beside the fact; "" for rules
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """A question whose answer is known: made from a chunk, used to train or to judge, never both."""
@@ -37,6 +55,8 @@ class Question:
     span: Span  # of `quote` in the document's text
     lineage: Lineage
     audience: Audience
+    kind: QuestionKind = QuestionKind.QUESTION
+    author: Author = Author()
 
     @property
     def answerable(self) -> bool:
@@ -73,6 +93,8 @@ class TrainingPair:
     lineage: tuple[Lineage, ...]
     audience: Audience
     scrubbed: tuple[Scrubbed, ...] = ()
+    kind: QuestionKind = QuestionKind.QUESTION
+    author: Author = Author()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +123,14 @@ class Curriculum:
     @property
     def sha256(self) -> str:
         """Return the hash of the content, which is the curriculum's name."""
+        content = asdict(self)
+        unset = {"kind": QuestionKind.QUESTION, "author": asdict(Author())}
+        for made in (*(example["question"] for example in content["examples"]), *content["pairs"]):
+            for name, value in unset.items():
+                if made[name] == value:  # since curricula have names: unset, it changes none
+                    del made[name]
         return hashlib.sha256(
-            json.dumps(asdict(self), sort_keys=True, ensure_ascii=False, default=sorted).encode()
+            json.dumps(content, sort_keys=True, ensure_ascii=False, default=sorted).encode()
         ).hexdigest()
 
     @property
@@ -179,6 +207,16 @@ class Weights:
                 digest = hashlib.file_digest(content, "sha256").hexdigest()
             whole.update(f"{name}\0{digest}\n".encode())
         return cls(path, whole.hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What one step on the way to a curriculum was given, kept and turned away."""
+
+    name: str
+    given: int
+    kept: int
+    turned_away: Mapping[str, int] = field(default_factory=dict)  # by rule
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ VOCABULARY = len(SPECIAL) + 256
 def make_tiny_model(folder: Path) -> Path:
     """Write a Qwen2 of about 60,000 parameters, with its tokenizer and chat template."""
     torch.manual_seed(0)
-    _tokenizer().save_pretrained(folder)
+    write_tokenizer(folder)
     config = Qwen2Config(
         vocab_size=VOCABULARY, hidden_size=32, intermediate_size=64, num_hidden_layers=2,
         num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=4096, tie_word_embeddings=False,
@@ -37,7 +37,7 @@ def make_tiny_encoder(folder: Path) -> Path:
     """Write an embedder of 32 dimensions in the sentence-transformers format."""
     torch.manual_seed(0)
     plain = folder.with_name(f"{folder.name}-plain")
-    _tokenizer().save_pretrained(plain)
+    write_tokenizer(plain)
     config = BertConfig(
         vocab_size=VOCABULARY, hidden_size=32, intermediate_size=64, num_hidden_layers=2,
         num_attention_heads=4, max_position_embeddings=1024, pad_token_id=0,
@@ -49,7 +49,8 @@ def make_tiny_encoder(folder: Path) -> Path:
     return folder
 
 
-def _tokenizer() -> PreTrainedTokenizerFast:
+def write_tokenizer(folder: Path) -> None:
+    """Write a tokenizer of one token per byte."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {token: number for number, token in enumerate((*SPECIAL, *alphabet))}
     tokenizer = Tokenizer(models.BPE(vocabulary, []))
@@ -58,4 +59,4 @@ def _tokenizer() -> PreTrainedTokenizerFast:
     wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=SPECIAL[2], pad_token=SPECIAL[0])  # type: ignore[no-untyped-call]
     wrapped.add_special_tokens({"additional_special_tokens": [SPECIAL[1]]})
     wrapped.chat_template = CHAT_TEMPLATE
-    return wrapped
+    wrapped.save_pretrained(folder)

@@ -11,7 +11,7 @@ from kiban.adapt.questions import unanswerable
 from kiban.answer.converse import converse
 from kiban.domain.access import Audience, Principal
 from kiban.domain.evidence import Arm, Comparison, Outcome, Verdict
-from kiban.domain.learning import Candidate, Question
+from kiban.domain.learning import Candidate, Question, QuestionKind
 from kiban.domain.question import Answer, Passage
 from kiban.domain.release import Release
 from kiban.errors import NotEarned, NotPermitted
@@ -45,10 +45,11 @@ class Evidence:
         folder = self._furniture.candidates.folder(candidate.id)
         if not again and (kept := folder.verdict()):
             return kept
-        held_out = folder.held_out()
-        embedder = self._judge_embedder(held_out, candidate)
+        exam = folder.held_out()  # finding is judged by every kind of question, answering by whole sentences
+        held_out = tuple(question for question in exam if question.kind is QuestionKind.QUESTION)
+        embedder = self._judge_embedder(exam, candidate)
         better_found = _passed(embedder)
-        reranker = self._judge_reranker(held_out, candidate, embedder=better_found)
+        reranker = self._judge_reranker(exam, candidate, embedder=better_found)
         proposed = self._releases.proposal(
             candidate, adapter=True, embedder=better_found, reranker=_passed(reranker)
         )

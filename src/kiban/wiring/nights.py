@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kiban.adapt.questions import make_questions, split, unanswerable
-from kiban.adapt.writers import from_templates
+from kiban.adapt.writers import TemplateWriter
 from kiban.answer.converse import converse
 from kiban.domain.access import Principal
 from kiban.domain.drift import Frozen, FrozenExam, Night
@@ -20,10 +20,10 @@ from kiban.domain.release import Release
 from kiban.errors import Drifted, TooFewExamples
 from kiban.judge import arms, drift, drift_page
 from kiban.wiring.answers import SHOWN, Answers
+from kiban.wiring.asking import SEED
 from kiban.wiring.evidence import WITHHELD_SHARE
 from kiban.wiring.furniture import BASE_MODEL, Furniture
 from kiban.wiring.releases import Releases
-from kiban.wiring.weights import SEED
 
 ASKER = Principal("nightly", frozenset())  # in no group: asks about what everyone may read
 ASKED = 40  # questions
@@ -110,7 +110,7 @@ class Nights:
         made, _ = make_questions(
             [replace(each, sensitive=sensitive[each.chunk_id]) for each in passages],
             index.documents(ASKER),
-            write=from_templates,
+            writer=TemplateWriter(),
             find=lambda question: self._answers.find_with(release, question, ASKER, SHOWN),
             per_document=PER_DOCUMENT,
         )

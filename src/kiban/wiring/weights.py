@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kiban.adapt import card, curriculum, feedback, questions, scrub, writers, zones
+from kiban.adapt import card, curriculum, feedback, questions, scrub, zones
 from kiban.answer import prompt
-from kiban.backends.candidates import CandidateFolder
+from kiban.backends.candidates import CURRICULUM, STAGES, CandidateFolder
 from kiban.domain.access import ALL, Audience, Principal
 from kiban.domain.document import Document
-from kiban.domain.learning import Candidate, Cost, Curriculum, EveryonesPairs, Weights, Zone
+from kiban.domain.learning import Candidate, Cost, Curriculum, EveryonesPairs, Question, Weights, Zone
 from kiban.domain.question import Passage
 from kiban.errors import TooFewExamples
 from kiban.wiring.answers import SHOWN, Answers
+from kiban.wiring.asking import HELD_OUT_SHARE, SEED, Asking
 from kiban.wiring.furniture import BASE_MODEL, Furniture
 from kiban.wiring.generations import fill
 from kiban.wiring.releases import EMBEDDER, RERANKER, Releases, adapter_model
@@ -28,9 +29,6 @@ if TYPE_CHECKING:  # seconds to import
 log = logging.getLogger(__name__)
 
 OUTSIDER = Principal.members(ALL)  # who sees what everyone may read
-SEED = 20261122
-PER_DOCUMENT = 4  # questions; more of one document say little more
-HELD_OUT_SHARE = 0.4  # of documents
 
 
 class WeightsMaking:
@@ -61,50 +59,57 @@ class WeightsMaking:
         Raises TooFewExamples for a zone that is too small for an adapter of its own.
         """
         furniture, who = self._furniture, Principal.members(zone)
-        find = partial(self._find, who)
+        limit, pairs = furniture.settings.training_questions, furniture.settings.training_pairs
         documents = furniture.index.documents(who)
-        own = {document.id for document in documents if document.audience.same_zone(zone)}
-        passages = [passage for passage in furniture.index.browse(who) if passage.document_id in own]
+        by_id = {document.id: document for document in documents}
         self._require_large(zone, documents)
-        asked, sieve = questions.make_questions(
-            self._with_findings(who, passages),
-            documents,
-            write=writers.from_templates,
-            find=find,
-            per_document=PER_DOCUMENT,
-            zone=zone,
+        browsed = furniture.index.browse(who)
+        passages = [one for one in browsed if by_id[one.document_id].audience.same_zone(zone)]
+        passages = self._with_findings(who, passages)
+        asking = Asking(furniture, partial(self._find, who), zone)
+        learnt, held_out, stages = asking.ask(passages, documents)
+        lessons, admission = feedback.lessons(
+            furniture.feedback.all(), by_id, passages, examples=min(len(learnt), limit), zone=zone
         )
-        log.info("questions: %s", sieve)
-        learnt, held_out = questions.split(asked, HELD_OUT_SHARE, SEED)
-        taught, admission = feedback.lessons(
-            furniture.feedback.all(),
-            {document.id: document for document in documents},
-            passages,
-            examples=min(len(learnt), furniture.settings.training_questions),
-            zone=zone,
-        )
-        log.info("feedback: %s", admission)
-        taught, asked_about = questions.split(taught, HELD_OUT_SHARE, SEED)
+        taught, asked_about = questions.split(lessons, HELD_OUT_SHARE, SEED)
         learnt, held_out = (*taught, *learnt), (*asked_about, *held_out)
-        classroom = curriculum.Classroom(
+        learnt, clean = asking.decontaminate(learnt, held_out)
+        written = curriculum.build(
+            learnt,
+            self._classroom(who, by_id, held_out),
+            audience=zone,
+            prompt_version=prompt.PROMPT_VERSION,
+            limit=limit,
+            pairs=pairs,
+            seed=SEED,
+        )
+        stages += [admission.stage, clean, *curriculum.stages(written, learnt, limit, pairs)]
+        folder = furniture.candidate_folder(written)
+        folder.keep_stages(stages)
+        folder.keep_curriculum(written, held_out)
+        furniture.ledger.keep_curriculum(written)
+        for stage in stages:
+            log.info("%s: %d of %d, turned away: %s", stage.name, stage.kept, stage.given, stage.turned_away)
+        return written
+
+    def _classroom(
+        self, who: Principal, documents: Mapping[int, Document], held_out: Sequence[Question]
+    ) -> curriculum.Classroom:
+        """Lend what other rooms have; nothing from a document that is judged by is shown, even beside."""
+        judged_by = {question.lineage.document_id for question in held_out}
+
+        def find(question: str) -> list[Passage]:
+            found = self._find(who, question, 3 * SHOWN)
+            return [one for one in found if one.document_id not in judged_by]
+
+        return curriculum.Classroom(
             find=find,
             render=prompt.render,
             target=prompt.target,
             abstention=prompt.abstention,
-            documents={document.id: document for document in documents},
-            sensitive=furniture.detector.findings,
+            documents=documents,
+            sensitive=self._furniture.detector.findings,
         )
-        written = curriculum.build(
-            learnt,
-            classroom,
-            audience=zone,
-            prompt_version=prompt.PROMPT_VERSION,
-            limit=furniture.settings.training_questions,
-            seed=SEED,
-        )
-        furniture.candidate_folder(written).keep_curriculum(written, held_out)
-        furniture.ledger.keep_curriculum(written)
-        return written
 
     def train_embedder(self, written: Curriculum) -> Weights:
         from kiban.backends.sentence_transformers_trainer import SentenceTransformersTrainer
@@ -116,6 +121,7 @@ class WeightsMaking:
 
         def train(out: Path) -> Weights:
             with furniture.registry.run("embedder", self._tags(written)) as run:
+                _describe(run, folder, written)
                 trainer = SentenceTransformersTrainer(
                     furniture.base_embedder.path,
                     furniture.device,
@@ -144,6 +150,7 @@ class WeightsMaking:
 
         def train(out: Path) -> Weights:
             with furniture.registry.run("adapter", self._tags(written)) as run:
+                _describe(run, folder, written)
                 trainer = TrlTrainer(
                     furniture.llm.path,
                     BASE_MODEL,
@@ -171,6 +178,7 @@ class WeightsMaking:
 
         def train(out: Path) -> Weights:
             with furniture.registry.run("reranker", self._tags(written)) as run:
+                _describe(run, folder, written)
                 trainer = RerankerTrainer(base.path, furniture.device, log=run.log)
                 return trainer.train(pairs, out, furniture.stage("reranker"))
 
@@ -188,12 +196,12 @@ class WeightsMaking:
         an adapter alone."""
         furniture = self._furniture
         folder = furniture.candidate_folder(written)
-        costs = folder.costs()
+        costs, stages = folder.costs(), folder.stages()
         registered = []
         shelved = ((adapter_model(written.audience), adapter), (EMBEDDER, embedder), (RERANKER, reranker))
         for name, made in shelved:
             if made:
-                note = card.write(name, written, made, costs.get(made.path.name))
+                note = card.write(name, written, made, costs.get(made.path.name), stages)
                 registered.append(furniture.registry.register(name, made, self._tags(written), note))
         candidate = Candidate(
             folder.id,
@@ -223,9 +231,9 @@ class WeightsMaking:
                 mend="zone_documents in the settings",
             )
 
-    def _find(self, who: Principal, question: str) -> Sequence[Passage]:
+    def _find(self, who: Principal, question: str, limit: int = SHOWN + 2) -> Sequence[Passage]:
         # More than a prompt shows: what is left over becomes distractors.
-        found = self._answers.find_with(self._releases.base, question, who, SHOWN + 2)
+        found = self._answers.find_with(self._releases.base, question, who, limit)
         return self._with_findings(who, found)
 
     def _with_findings(self, who: Principal, passages: Sequence[Passage]) -> list[Passage]:
@@ -236,6 +244,14 @@ class WeightsMaking:
     def _tags(self, written: Curriculum) -> dict[str, str]:
         llm = self._furniture.llm
         return {"curriculum": written.sha256, "llm": self._furniture.settings.llm, "llm_sha256": llm.sha256}
+
+
+def _describe(run: MlflowRun, folder: CandidateFolder, written: Curriculum) -> None:
+    """Say in a run what it learns from, and keep that and how it came about beside it."""
+    counts = {"examples": len(written.examples), "pairs": len(written.pairs)}
+    run.learns_from("curriculum", written.sha256, f"kiban.curriculum/{written.sha256}", counts)
+    for name in (CURRICULUM, STAGES):
+        run.keep(folder.path / name)
 
 
 def _account(run: MlflowRun, folder: CandidateFolder, made: Path) -> Callable[[Cost], None]:
