@@ -187,6 +187,9 @@ class Settings(BaseSettings):
     held_out_since: date | None = Field(
         None, description="Documents modified on or after this day are all held out to judge by"
     )
+    train_preferences: bool = Field(
+        False, description="Let answers that people confirmed or corrected move the adapter (KTO)"
+    )
     judging_questions: int = Field(80, ge=8, description="Held-out questions to judge with, at most")
 
     @field_validator("sources")

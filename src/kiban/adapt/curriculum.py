@@ -34,6 +34,7 @@ from kiban.errors import MixedAudience, TooFewExamples
 FEWEST = 8  # questions; with fewer the weights would learn the words instead of the behaviour
 ABSTAINING_SHARE = 0.3
 SHOWN = (2, 4)  # passages of one example, at least and at most
+LONGEST_PROMPT = 1800  # characters; distractors are left out to keep to it
 NEGATIVES = 4  # hard negatives of one pair
 
 
@@ -58,7 +59,7 @@ def build(
     limit: int,
     seed: int,
     pairs: int | None = None,
-    longest_prompt: int = 1800,  # characters; distractors are left out to keep to it
+    longest_prompt: int = LONGEST_PROMPT,
 ) -> Curriculum:
     """Return an example for each of the first `limit` questions in whole sentences, and some general
     examples; for everyone, a pair for each of the first `pairs` questions (else `limit`) of all kinds, too:
@@ -73,7 +74,13 @@ def build(
     dice = random.Random(seed)
     spoken = [question for question in questions if question.kind is QuestionKind.QUESTION]
     made = [
-        _example(question, classroom, _falls_due(number, ABSTAINING_SHARE), longest_prompt, dice)
+        make_example(
+            question,
+            classroom,
+            withheld=_falls_due(number, ABSTAINING_SHARE),
+            dice=dice,
+            longest_prompt=longest_prompt,
+        )
         for number, question in enumerate(spoken[:limit])
     ]
     examples = [one for one in made if scrub.is_clean(scrub.texts_of_example(one), classroom.sensitive)]
@@ -104,9 +111,15 @@ def _falls_due(number: int, share: float) -> bool:
     return int((number + 1) * share) > int(number * share)
 
 
-def _example(
-    question: Question, classroom: Classroom, withheld: bool, longest_prompt: int, dice: random.Random
+def make_example(
+    question: Question,
+    classroom: Classroom,
+    *,
+    withheld: bool,
+    dice: random.Random,
+    longest_prompt: int = LONGEST_PROMPT,
 ) -> TrainingExample:
+    """Return what is shown for a question, its passage among others or `withheld`, and the right answer."""
     shown = _shown(question, classroom.find(question.text), withheld, dice)
     prompt = _prompt(question, shown, classroom)
     while len(shown) > 1 and sum(len(turn.text) for turn in prompt) > longest_prompt:

@@ -63,6 +63,19 @@ def lessons(
     examples: int,
     zone: Audience = ALL,
 ) -> tuple[tuple[Question, ...], Admission]:
+    """Return the questions that may be learnt from feedback; see `admit`."""
+    admitted, admission = admit(given, documents, passages, examples=examples, zone=zone)
+    return tuple(question for _, question in admitted), admission
+
+
+def admit(
+    given: Sequence[Feedback],
+    documents: Mapping[int, Document],
+    passages: Sequence[Passage],
+    *,
+    examples: int,
+    zone: Audience = ALL,
+) -> tuple[tuple[tuple[Feedback, Question], ...], Admission]:
     """Return what may be learnt from feedback beside `examples` others, oldest first, and why no more.
 
     `documents` and `passages` are those that all members of the zone may read. Nobody, and no document,
@@ -73,7 +86,7 @@ def lessons(
     together = max(1, int(MOST_TOGETHER * examples / (1 - MOST_TOGETHER)))
     authors: Counter[str] = Counter()
     about: Counter[int] = Counter()
-    kept: list[Question] = []
+    kept: list[tuple[Feedback, Question]] = []
     turned_away: Counter[str] = Counter()
     for one in sorted(given, key=lambda feedback: (feedback.at, feedback.id)):
         passage = _passage(one, passages)
@@ -84,7 +97,7 @@ def lessons(
         elif passage is not None:
             authors[one.author] += 1
             about[_document_id(one)] += 1
-            kept.append(_question(one, documents[_document_id(one)], passage))
+            kept.append((one, _question(one, documents[_document_id(one)], passage)))
     return tuple(kept), Admission(given=len(given), admitted=len(kept), **turned_away)
 
 

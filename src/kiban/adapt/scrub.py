@@ -41,6 +41,9 @@ def require_clean(curriculum: Curriculum, find: Find) -> None:
     """Raise SecretsLeft if a detector finds anything in what a trainer will see."""
     for example in curriculum.examples:
         _require(texts_of_example(example), example.question.lineage.uri, find)
+    for preference in curriculum.preferences:
+        texts = (*(turn.text for turn in preference.prompt), preference.answer)
+        _require(texts, ", ".join(document.uri for document in preference.lineage), find)
     for pair in curriculum.pairs:
         _require(texts_of_pair(pair), ", ".join(document.uri for document in pair.lineage), find)
 

@@ -77,7 +77,7 @@ class TrlTrainer:
         set_seed(self.seed)
         disable_progress_bars()  # `progress` tells it all
         disable_progress_bar()  # type: ignore[no-untyped-call]
-        model, tokenizer = self._load_base()
+        model, tokenizer = load_base(self.base, self.device)
         length = longest(curriculum.examples, tokenizer, self.max_length)
         checkpoints = Checkpoints(out, (curriculum.sha256, replace(self, log=None, spent=None)))
         meter = Meter(self.device, checkpoints.spent)
@@ -87,7 +87,7 @@ class TrlTrainer:
             train_dataset=Dataset.from_list([_row(example) for example in curriculum.examples]),
             processing_class=tokenizer,
             peft_config=self._lora(),
-            callbacks=[KeepCheckpoints(checkpoints, meter), _Reporter(progress, self.log)],
+            callbacks=[KeepCheckpoints(checkpoints, meter), Reporter(progress, self.log)],
         )
         trainer.remove_callback(PrinterCallback)
         _require_labels(trainer, len(curriculum.examples))
@@ -95,21 +95,6 @@ class TrlTrainer:
         if self.spent:
             self.spent(meter.cost())
         return self._save(trainer, checkpoints, out)
-
-    def _load_base(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(self.base, local_files_only=True)
-            model = AutoModelForCausalLM.from_pretrained(
-                self.base,
-                dtype=number_format(self.device),
-                attn_implementation="sdpa",
-                local_files_only=True,
-                use_safetensors=True,
-                trust_remote_code=False,
-            )
-        except (OSError, ValueError) as error:
-            raise BadWeights(f"{self.base}: {error}", mend="kiban models fetch") from error
-        return model, tokenizer
 
     def _arguments(self, checkpoints: Path, max_length: int) -> SFTConfig:
         on_cpu = self.device == "cpu"
@@ -156,13 +141,35 @@ class TrlTrainer:
         trainer.save_model(str(staging))
         for name in KEPT:
             (staging / name).replace(out / name)
-        config = out / "adapter_config.json"
-        content = json.loads(config.read_text())
-        content["base_model_name_or_path"] = self.base_name
-        content["target_modules"] = sorted(content["target_modules"])
-        config.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+        keep_adapter(out, self.base_name)
         checkpoints.remove()
         return Weights.of(out)
+
+
+def load_base(base: Path, device: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Return the model in a folder, and its tokenizer, never from anywhere else. Raises BadWeights."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
+        model = AutoModelForCausalLM.from_pretrained(
+            base,
+            dtype=number_format(device),
+            attn_implementation="sdpa",
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+        )
+    except (OSError, ValueError) as error:
+        raise BadWeights(f"{base}: {error}", mend="kiban models fetch") from error
+    return model, tokenizer
+
+
+def keep_adapter(out: Path, base_name: str) -> None:
+    """Write an adapter's settings in the one form that means the same on every machine."""
+    config = out / "adapter_config.json"
+    content = json.loads(config.read_text())
+    content["base_model_name_or_path"] = base_name
+    content["target_modules"] = sorted(content["target_modules"])
+    config.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
 def number_format(device: str) -> torch.dtype:
@@ -248,7 +255,7 @@ def learnt_positions(labels: torch.Tensor) -> torch.Tensor:
     return torch.arange(max(first - 1, 0), labels.shape[1], device=labels.device)
 
 
-class _Reporter(TrainerCallback):
+class Reporter(TrainerCallback):
     """Passes steps on as progress, and losses as measures."""
 
     def __init__(self, progress: Progress, log: Log | None) -> None:

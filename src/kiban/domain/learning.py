@@ -98,6 +98,17 @@ class TrainingPair:
 
 
 @dataclass(frozen=True, slots=True)
+class Preference:
+    """An answer that people wanted, or did not want, where the model was shown this."""
+
+    prompt: tuple[Turn, ...]
+    answer: str
+    desirable: bool
+    lineage: tuple[Lineage, ...]
+    audience: Audience  # the meet of the audiences of all that was shown
+
+
+@dataclass(frozen=True, slots=True)
 class Curriculum:
     """An immutable list of examples for one audience."""
 
@@ -106,6 +117,7 @@ class Curriculum:
     pairs: tuple[TrainingPair, ...]
     prompt_version: str
     seed: int
+    preferences: tuple[Preference, ...] = ()
 
     def __post_init__(self) -> None:
         self.require_one_audience()
@@ -115,6 +127,7 @@ class Curriculum:
         made = [(example.lineage, example.audience) for example in self.examples]
         made += [((example.question.lineage,), example.question.audience) for example in self.examples]
         made += [(pair.lineage, pair.audience) for pair in self.pairs]
+        made += [(one.lineage, one.audience) for one in self.preferences]
         for lineage, audience in made:
             if not audience.covers(self.audience):
                 sources = ", ".join(document.uri for document in lineage)
@@ -124,6 +137,8 @@ class Curriculum:
     def sha256(self) -> str:
         """Return the hash of the content, which is the curriculum's name."""
         content = asdict(self)
+        if not self.preferences:
+            del content["preferences"]
         unset = {"kind": QuestionKind.QUESTION, "author": asdict(Author())}
         for made in (*(example["question"] for example in content["examples"]), *content["pairs"]):
             for name, value in unset.items():
@@ -138,6 +153,7 @@ class Curriculum:
         """Return every document version the weights will have seen, once each."""
         seen = {document for example in self.examples for document in example.lineage}
         seen |= {document for pair in self.pairs for document in pair.lineage}
+        seen |= {document for one in self.preferences for document in one.lineage}
         return tuple(sorted(seen, key=lambda document: document.document_id))
 
 

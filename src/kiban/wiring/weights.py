@@ -9,12 +9,21 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kiban.adapt import card, curriculum, feedback, questions, scrub, zones
+from kiban.adapt import card, curriculum, feedback, preferences, questions, scrub, zones
 from kiban.answer import prompt
 from kiban.backends.candidates import CURRICULUM, STAGES, CandidateFolder
 from kiban.domain.access import ALL, Audience, Principal
 from kiban.domain.document import Document
-from kiban.domain.learning import Candidate, Cost, Curriculum, EveryonesPairs, Question, Weights, Zone
+from kiban.domain.learning import (
+    Candidate,
+    Cost,
+    Curriculum,
+    EveryonesPairs,
+    Question,
+    QuestionKind,
+    Weights,
+    Zone,
+)
 from kiban.domain.question import Passage
 from kiban.errors import TooFewExamples
 from kiban.wiring.answers import SHOWN, Answers
@@ -68,15 +77,18 @@ class WeightsMaking:
         passages = self._with_findings(who, passages)
         asking = Asking(furniture, partial(self._find, who), zone)
         learnt, held_out, stages = asking.ask(passages, documents)
-        lessons, admission = feedback.lessons(
-            furniture.feedback.all(), by_id, passages, examples=min(len(learnt), limit), zone=zone
+        spoken = sum(question.kind is QuestionKind.QUESTION for question in learnt)
+        admitted, admission = feedback.admit(
+            furniture.feedback.all(), by_id, passages, examples=min(spoken, limit), zone=zone
         )
+        lessons = [question for _, question in admitted]
         taught, asked_about = questions.split(lessons, HELD_OUT_SHARE, SEED)
         learnt, held_out = (*taught, *learnt), (*asked_about, *held_out)
         learnt, clean = asking.decontaminate(learnt, held_out)
+        classroom = self._classroom(who, by_id, held_out)
         written = curriculum.build(
             learnt,
-            self._classroom(who, by_id, held_out),
+            classroom,
             audience=zone,
             prompt_version=prompt.PROMPT_VERSION,
             limit=limit,
@@ -84,6 +96,11 @@ class WeightsMaking:
             seed=SEED,
         )
         stages += [admission.stage, clean, *curriculum.stages(written, learnt, limit, pairs)]
+        if furniture.settings.train_preferences:
+            lessons_kept = [(given, question) for given, question in admitted if question in learnt]
+            preferred, stage = preferences.prefer(lessons_kept, classroom, passages, SEED)
+            written = replace(written, preferences=preferred)
+            stages.append(stage)
         folder = furniture.candidate_folder(written)
         folder.keep_stages(stages)
         folder.keep_curriculum(written, held_out)
@@ -142,11 +159,13 @@ class WeightsMaking:
         return generation
 
     def train_adapter(self, written: Curriculum) -> Weights:
+        """Teach by examples; then, where people said what they want, let that move what was learnt."""
         from kiban.backends.trl import TrlTrainer
 
         furniture, settings = self._furniture, self._furniture.settings
         folder = furniture.candidate_folder(written)
         scrub.require_clean(written, furniture.detector.findings)
+        taught = folder.adapter if not written.preferences else folder.path / "adapter-taught"
 
         def train(out: Path) -> Weights:
             with furniture.registry.run("adapter", self._tags(written)) as run:
@@ -158,9 +177,30 @@ class WeightsMaking:
                     epochs=settings.epochs,
                     device=furniture.device,
                     log=run.log,
-                    spent=_account(run, folder, folder.adapter),
+                    spent=_account(run, folder, taught),
                 )
                 return trainer.train(written, out, furniture.stage("adapter"))
+
+        made = folder.once(taught, train)
+        return self._prefer(written, folder, made) if written.preferences else made
+
+    def _prefer(self, written: Curriculum, folder: CandidateFolder, taught: Weights) -> Weights:
+        from kiban.backends.trl_kto import KtoTrainer
+
+        furniture = self._furniture
+
+        def train(out: Path) -> Weights:
+            with furniture.registry.run("preferences", self._tags(written)) as run:
+                _describe(run, folder, written)
+                trainer = KtoTrainer(
+                    furniture.llm.path,
+                    BASE_MODEL,
+                    taught.path,
+                    device=furniture.device,
+                    log=run.log,
+                    spent=_account(run, folder, folder.adapter),
+                )
+                return trainer.train(written.preferences, out, furniture.stage("preferences"))
 
         return folder.once(folder.adapter, train)
 
@@ -248,7 +288,11 @@ class WeightsMaking:
 
 def _describe(run: MlflowRun, folder: CandidateFolder, written: Curriculum) -> None:
     """Say in a run what it learns from, and keep that and how it came about beside it."""
-    counts = {"examples": len(written.examples), "pairs": len(written.pairs)}
+    counts = {
+        "examples": len(written.examples),
+        "pairs": len(written.pairs),
+        "preferences": len(written.preferences),
+    }
     run.learns_from("curriculum", written.sha256, f"kiban.curriculum/{written.sha256}", counts)
     for name in (CURRICULUM, STAGES):
         run.keep(folder.path / name)
