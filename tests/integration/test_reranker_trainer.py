@@ -23,7 +23,7 @@ from kiban.domain.evidence import Outcome
 from kiban.domain.learning import Lineage, Question, TrainingPair, Weights
 from kiban.domain.question import Passage
 from kiban.domain.text import Span
-from kiban.errors import BadWeights, NothingToLearn, TooFewExamples
+from kiban.errors import BadWeights, CutShort, NothingToLearn, TooFewExamples
 from kiban.judge.verdict import RERANKED, decide, judge_retrieval
 from kiban.retrieve.rerank import Reranking
 from kiban.retrieve.search import find
@@ -32,7 +32,7 @@ from kiban.testing import HashEmbedder, MemoryLibrary, MemorySearch, WordTokeniz
 ALL = Audience(frozenset({EVERYONE}))
 LINEAGE = Lineage(1, "pumps.md", 1, "0" * 64)
 WORDS = "bert.embeddings.word_embeddings.weight"
-SETTINGS = {"layers": 2, "batch": 12, "learning_rate": 1e-2, "checkpoint_steps": 2}  # 3 steps an epoch
+SETTINGS = {"layers": 2, "batch": 12, "learning_rate": 1e-2, "checkpoint_every": 2}  # 3 steps an epoch
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -122,7 +122,7 @@ def test_what_cannot_teach_is_refused_before_the_first_step(base: Path, tmp_path
         train(base, out, PAIRS[:1])
     with pytest.raises(NothingToLearn, match="2 rows"):
         train(base, out, tuple(replace(PAIRS[0], negatives=()) for _ in range(2)))
-    with pytest.raises(BadWeights, match="of 36 rows exceed 8 tokens"):
+    with pytest.raises(CutShort, match="of 36 rows exceed 8 tokens"):
         train(base, out, longest=8)
     with pytest.raises(BadWeights):
         train(tmp_path / "nowhere", out)

@@ -3,10 +3,9 @@ sentence-transformers."""
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,27 @@ from datasets import Dataset
 from sentence_transformers import CrossEncoder, CrossEncoderTrainer
 from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss
 from sentence_transformers.cross_encoder.training_args import CrossEncoderTrainingArguments
-from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    PrinterCallback,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+    set_seed,
+)
 
 from kiban.backends import cross_encoder
+from kiban.backends.checkpoints import Checkpoints, KeepCheckpoints
+from kiban.backends.meter import Meter
 from kiban.backends.sentence_transformers import has_bfloat16
-from kiban.domain.learning import EveryonesPairs, TrainingPair, Weights
-from kiban.errors import BadWeights, NothingToLearn, TooFewExamples
+from kiban.domain.learning import Cost, EveryonesPairs, TrainingPair, Weights
+from kiban.errors import BadWeights, CutShort, NothingToLearn, TooFewExamples
 from kiban.ports import Progress
 
 CUT_SHORT_AT_MOST = 0.02  # share of rows
-WHOLE = "trainer_state.json"  # what the trainer writes last into a checkpoint
 
 Log = Callable[[int, Mapping[str, float]], None]  # step, measures
+Tell = Callable[[Cost], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,34 +57,39 @@ class RerankerTrainer:
     batch: int = 32  # questions with a passage, per step
     negatives: int = 4  # look-alikes of a question, at most
     longest: int = cross_encoder.LONGEST  # tokens of a question and a passage
-    checkpoint_steps: int = 50
     seed: int = 17
+    checkpoint_every: int = 50  # steps; what a kill loses at most
     log: Log | None = None
+    spent: Tell | None = None
 
     def train(self, pairs: EveryonesPairs, out: Path, progress: Progress) -> Weights:
         """Write a folder that a CrossEncoder can be loaded from to `out`, which may hold a checkpoint.
 
-        Raises MixedAudience, TooFewExamples, NothingToLearn for pairs on one and the same passage, and
-        BadWeights if too many rows would be cut short or the base cannot be read.
+        Raises MixedAudience, TooFewExamples, NothingToLearn for pairs on one and the same passage, CutShort
+        if too many rows are longer than what is read, and BadWeights for another base.
         """
         rows = self._rows(EveryonesPairs(pairs))  # whatever the caller gave
-        checkpoints = out / f"checkpoints-{_name(rows, self)}"
-        checkpoints.mkdir(parents=True, exist_ok=True)
-        torch.manual_seed(self.seed)
+        set_seed(self.seed)
         model = cross_encoder.load(self.base, self.device, torch.float32, layers=self.layers)
         model.max_seq_length = self.longest
         self._require_room(model, rows)
         _freeze_words(model)
+        checkpoints = Checkpoints(out, (rows, replace(self, log=None, spent=None)))
+        meter = Meter(self.device, checkpoints.spent)
         trainer = _Trainer(
             model=model,
-            args=self._arguments(checkpoints),
+            args=self._arguments(checkpoints.folder),
             train_dataset=Dataset.from_list(rows),
             loss=BinaryCrossEntropyLoss(model, pos_weight=_weight_of_answers(rows)),
-            callbacks=[_Watch(progress, self.log)],
+            callbacks=[KeepCheckpoints(checkpoints, meter), _Watch(progress, self.log)],
         )
         trainer.remove_callback(PrinterCallback)
-        trainer.train(resume_from_checkpoint=_last_whole(checkpoints))
-        return _save(model, checkpoints, out)
+        trainer.train(resume_from_checkpoint=checkpoints.to_resume)
+        if self.spent:
+            self.spent(meter.cost())
+        _save(model, checkpoints.folder / "last", out)
+        checkpoints.remove()
+        return Weights.of(out)
 
     def _rows(self, pairs: Sequence[TrainingPair]) -> list[dict[str, Any]]:
         """Return a row per question and passage; a pair without look-alikes borrows another's passage."""
@@ -99,8 +112,8 @@ class RerankerTrainer:
         )
         cut = sum(len(ids) > self.longest for ids in read["input_ids"])
         if cut > CUT_SHORT_AT_MOST * len(rows):
-            raise BadWeights(
-                f"{cut} of {len(rows)} rows exceed {self.longest} tokens and would be cut short.",
+            raise CutShort(
+                f"{cut} of {len(rows)} rows exceed {self.longest} tokens.",
                 mend="cut documents into shorter chunks",
             )
 
@@ -118,8 +131,7 @@ class RerankerTrainer:
             dataloader_pin_memory=False,
             logging_steps=1,
             save_strategy="steps",
-            save_steps=self.checkpoint_steps,
-            save_total_limit=1,
+            save_steps=self.checkpoint_every,
             report_to="none",
             disable_tqdm=True,
         )
@@ -156,12 +168,6 @@ class _Watch(TrainerCallback):
             self.log(state.global_step, {"reranker_loss": float(logs["loss"])})
 
 
-def _name(rows: Sequence[Mapping[str, Any]], how: RerankerTrainer) -> str:
-    """Name a training by what it learns and how, so that no checkpoint of another is taken up."""
-    recipe = (how.layers, how.epochs, how.learning_rate, how.batch, how.longest, how.seed, rows)
-    return hashlib.sha256(repr(recipe).encode()).hexdigest()[:12]
-
-
 def _weight_of_answers(rows: Sequence[Mapping[str, Any]]) -> torch.Tensor:
     """Return how much a passage that answers counts, so that both kinds count alike in all."""
     answers = sum(row["label"] for row in rows)
@@ -175,21 +181,9 @@ def _freeze_words(model: CrossEncoder) -> None:
     transformer.get_input_embeddings().requires_grad_(False)
 
 
-def _last_whole(checkpoints: Path) -> str | None:
-    """Return the newest checkpoint that was written to its end, and throw away what was not."""
-    found = sorted(checkpoints.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-    whole = [path for path in found if (path / WHOLE).exists()]
-    for half in set(found) - set(whole):
-        shutil.rmtree(half)
-    return str(whole[-1]) if whole else None
-
-
-def _save(model: CrossEncoder, checkpoints: Path, out: Path) -> Weights:
-    """Move the finished folder's files to `out`, and throw the checkpoints away."""
-    staging = checkpoints / "last"
+def _save(model: CrossEncoder, staging: Path, out: Path) -> None:
+    """Write the finished folder beside the checkpoints, then move its files to `out`."""
     model.save_pretrained(str(staging), create_model_card=False)
     for file in staging.iterdir():
         file.replace(out / file.name)
-    for left in out.glob("checkpoints-*"):  # also those of a training that was given up
-        shutil.rmtree(left)
-    return Weights.of(out)
+    shutil.rmtree(staging)

@@ -219,7 +219,9 @@ class WeightsMaking:
         def train(out: Path) -> Weights:
             with furniture.registry.run("reranker", self._tags(written)) as run:
                 _describe(run, folder, written)
-                trainer = RerankerTrainer(base.path, furniture.device, log=run.log)
+                trainer = RerankerTrainer(
+                    base.path, furniture.device, log=run.log, spent=_account(run, folder, folder.reranker)
+                )
                 return trainer.train(pairs, out, furniture.stage("reranker"))
 
         return folder.once(folder.reranker, train)
@@ -287,14 +289,15 @@ class WeightsMaking:
 
 
 def _describe(run: MlflowRun, folder: CandidateFolder, written: Curriculum) -> None:
-    """Say in a run what it learns from, and keep that and how it came about beside it."""
+    """Say in a run what it learns from, and keep how it came about beside it; what everyone may read itself,
+    too: whoever opens the registry sees it."""
     counts = {
         "examples": len(written.examples),
         "pairs": len(written.pairs),
         "preferences": len(written.preferences),
     }
     run.learns_from("curriculum", written.sha256, f"kiban.curriculum/{written.sha256}", counts)
-    for name in (CURRICULUM, STAGES):
+    for name in (CURRICULUM, STAGES) if written.audience.is_everyone else (STAGES,):
         run.keep(folder.path / name)
 
 
