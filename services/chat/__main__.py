@@ -17,6 +17,7 @@ def main() -> None:
             house().answers,
             house().feedback,
             house().conversations,
+            house().views,
             Quota(settings.requests_per_minute, settings.answers_per_minute, settings.answers_at_once),
         ),
         host=settings.host,

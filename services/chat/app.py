@@ -20,15 +20,18 @@ from services.chat import (
     tools,
 )
 from services.chat.guard import Guard
-from services.chat.house import ChatHouse, Conversations, Desk
+from services.chat.house import ChatHouse, Conversations, Desk, Views
 from services.chat.metrics import MeasureRequests, Metrics
 from services.chat.quota import Bounded, Quota
 
 PAGE = Path(__file__).parent / "page"
 
 
-def create_app(house: ChatHouse, desk: Desk, kept: Conversations, quota: Quota | None = None) -> FastAPI:
-    """Return the app that answers for `house`, takes feedback at `desk` and keeps conversations in `kept`."""
+def create_app(
+    house: ChatHouse, desk: Desk, kept: Conversations, views: Views, quota: Quota | None = None
+) -> FastAPI:
+    """Return the app that answers for `house`, takes feedback at `desk`, keeps conversations in `kept` and
+    shows `views` beside them."""
     # FastAPI's own documentation pages load scripts from elsewhere; the schema alone stays, for tools.
     app = FastAPI(title="Kiban", docs_url=None, redoc_url=None, lifespan=tools.lifespan)
     quota = quota or Quota()
@@ -37,6 +40,7 @@ def create_app(house: ChatHouse, desk: Desk, kept: Conversations, quota: Quota |
     app.state.quota = quota
     app.state.desk = desk
     app.state.kept = kept
+    app.state.views = views
     app.state.metrics = Metrics()
     errors.install(app)
     for part in (completions, conversations, documents, embeddings, feedback, operation):

@@ -18,6 +18,7 @@ from kiban.errors import PartError
 from services.chat.errors import NotFound, part_json
 from services.chat.guard import Asker, House, Kept
 from services.chat.house import ChatHouse
+from services.chat.search_shapes import USUAL_LANES
 from services.chat.shapes import (
     CHAT,
     EMBEDDER,
@@ -66,10 +67,9 @@ async def complete(
 
 async def _begin(body: CompletionRequest, who: Principal, house: ChatHouse) -> AsyncIterator[str | Answer]:
     if body.model == CHAT:
-        return await asyncio.to_thread(house.answer, body.question, body.history, who, body.form)
-    found = await asyncio.to_thread(house.find, body.question, who, SEARCHED)
-    release_id = await asyncio.to_thread(house.release_id, who)
-    return _listed(body.question, found, release_id)
+        return await asyncio.to_thread(house.answer, body.question, body.history, who, body.form, body.about)
+    found = await asyncio.to_thread(house.search, body.question, who, SEARCHED, USUAL_LANES, body.about)
+    return _listed(body.question, list(found.passages), found.release_id)
 
 
 async def _kept(

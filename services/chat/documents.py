@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
+from fastapi.responses import Response
 
 from kiban.domain.access import Principal
 from kiban.domain.question import Passage
+from kiban.domain.text import Span
+from kiban.errors import DocumentError
 from services.chat.errors import REFUSALS, NotFound
-from services.chat.guard import Asker, House
+from services.chat.guard import Asker, AtHand, House
 from services.chat.house import ChatHouse
+from services.chat.scope_shapes import choices_json
 from services.chat.search_shapes import FoundShape, SearchRequest, found_shape
-from services.chat.shapes import Json, document_json, passage_json
+from services.chat.shapes import Json, document_json, passage_json, standing_json
 
 router = APIRouter(prefix="/v1")
 CONTEXT = 1  # passages before and after the place
 LONGEST_VIEW = 20  # passages
 
 Position = Annotated[int, Query(ge=0, le=2**31)]
+Ids = Annotated[Sequence[int], Query(max_length=50)]
 
 
 @router.get("/search", responses=REFUSALS)
@@ -37,11 +43,44 @@ async def search(asked: SearchRequest, who: Asker, house: House) -> FoundShape:
     return await _search(asked, who, house)
 
 
+@router.get("/choices", responses=REFUSALS)
+async def choices(who: Asker, views: AtHand) -> Json:
+    """Return the sources, folders and formats that you can narrow a question to, the largest first."""
+    return choices_json(await asyncio.to_thread(views.choices, who))
+
+
 @router.get("/documents")
-async def documents(who: Asker, house: House) -> Json:
-    """Return the documents that you may read, with their states."""
+async def documents(who: Asker, house: House, views: AtHand, id: Ids = ()) -> Json:
+    """Return the documents that you may read, with their states. Of those asked for by `id`, how they stand
+    is told as well."""
+    if id:
+        standing = await asyncio.to_thread(views.standing, id, who)
+        return {"object": "list", "data": [standing_json(one) for one in standing]}
     found = await asyncio.to_thread(house.documents, who)
     return {"object": "list", "data": [document_json(document) for document in found]}
+
+
+@router.get(
+    "/documents/{document_id}/pages/{number}",
+    responses={**REFUSALS, 200: {"content": {"image/png": {}}}},
+    response_class=Response,
+)
+async def page(
+    document_id: int,
+    number: Annotated[int, Path(ge=1, le=100_000)],
+    who: Asker,
+    views: AtHand,
+    version: Annotated[int, Query(ge=1, le=2**31)],
+    start: Position = 0,
+    end: Position = 0,
+) -> Response:
+    """Return a page of a PDF as a picture, characters [start, end) of the document's text marked on it."""
+    quoted = Span(start, max(end, start))
+    try:
+        drawn = await asyncio.to_thread(views.page, document_id, version, number, quoted, who)
+    except DocumentError as error:
+        raise NotFound(f"page: {error}") from error
+    return Response(drawn, media_type="image/png")
 
 
 @router.get("/documents/{document_id}")

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kiban.domain.access import Principal
 from kiban.errors import IdentityError
-from services.chat.house import ChatHouse, Conversations, Desk
+from services.chat.house import ChatHouse, Conversations, Desk, Views
 from services.chat.quota import Quota
 
 LARGEST_BODY = 512 * 1024  # bytes
@@ -65,9 +65,14 @@ def kept_of(request: Request) -> Conversations:
     return cast(Conversations, request.app.state.kept)
 
 
+def views_of(request: Request) -> Views:
+    return cast(Views, request.app.state.views)
+
+
 House = Annotated[ChatHouse, Depends(house_of)]
 AtDesk = Annotated[Desk, Depends(desk_of)]
 Kept = Annotated[Conversations, Depends(kept_of)]
+AtHand = Annotated[Views, Depends(views_of)]
 Asker = Annotated[Principal, Depends(asker)]
 
 

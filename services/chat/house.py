@@ -9,7 +9,20 @@ from kiban.domain.access import Principal
 from kiban.domain.conversation import Conversation, Exchange
 from kiban.domain.document import Document
 from kiban.domain.feedback import Feedback
-from kiban.domain.question import EVERYTHING, PROSE, Answer, Embedded, Form, Found, Passage, Scope, Turn
+from kiban.domain.question import (
+    EVERYTHING,
+    PROSE,
+    Answer,
+    Choices,
+    Embedded,
+    Form,
+    Found,
+    Passage,
+    Scope,
+    Turn,
+)
+from kiban.domain.standing import Standing
+from kiban.domain.text import Span
 
 
 class ChatHouse(Protocol):
@@ -31,7 +44,12 @@ class ChatHouse(Protocol):
         ...
 
     def answer(
-        self, question: str, history: Sequence[Turn], who: Principal, form: Form = PROSE
+        self,
+        question: str,
+        history: Sequence[Turn],
+        who: Principal,
+        form: Form = PROSE,
+        scope: Scope = EVERYTHING,
     ) -> AsyncIterator[str | Answer]:
         """Yield text, and last the whole Answer."""
         ...
@@ -58,6 +76,22 @@ class ChatHouse(Protocol):
 
     def ready(self) -> dict[str, str]:
         """Return each part of the stack with "ok" or what is wrong with it."""
+        ...
+
+
+class Views(Protocol):
+    """`kiban.wiring.Views`, as far as the chat service knows it. Each function may block."""
+
+    def standing(self, ids: Sequence[int], who: Principal) -> list[Standing]:
+        """Return how those of these documents stand that `who` may read."""
+        ...
+
+    def choices(self, who: Principal) -> Choices:
+        """Return what `who` can narrow a question to."""
+        ...
+
+    def page(self, document_id: int, version: int, number: int, quoted: Span, who: Principal) -> bytes:
+        """Return a page of a PDF as PNG, with `quoted` marked. Raises a DocumentError where there is none."""
         ...
 
 

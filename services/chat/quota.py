@@ -13,7 +13,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from kiban.domain.access import Principal
-from kiban.domain.question import PROSE, Answer, Form, Turn
+from kiban.domain.question import EVERYTHING, PROSE, Answer, Form, Scope, Turn
 from kiban.errors import KibanError
 from services.chat.house import ChatHouse
 
@@ -74,11 +74,16 @@ class Bounded:
         self._quota = quota
 
     def answer(
-        self, question: str, history: Sequence[Turn], who: Principal, form: Form = PROSE
+        self,
+        question: str,
+        history: Sequence[Turn],
+        who: Principal,
+        form: Form = PROSE,
+        scope: Scope = EVERYTHING,
     ) -> AsyncIterator[str | Answer]:
         """Raises TooMany or Busy."""
         self._quota.answer(who)
-        return self._quota.writing(self._house.answer(question, history, who, form))
+        return self._quota.writing(self._house.answer(question, history, who, form, scope))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._house, name)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from kiban.domain.question import Found, Passage, Scope
+from services.chat.scope_shapes import scope
 from services.chat.shapes import LONGEST_QUESTION
 
 Lane = Literal["dense", "lexical", "pictures"]
@@ -72,26 +71,6 @@ class SearchRequest(BaseModel):
     @property
     def text(self) -> str:
         return (self.q or self.query).strip()
-
-
-def scope(
-    sources: Sequence[str],
-    under: str,
-    formats: Sequence[str],
-    modified_from: datetime | None,
-    modified_before: datetime | None,
-    *,
-    documents: Sequence[int] = (),
-) -> Scope:
-    """Return what is asked about, however a person writes an ending: ".PDF" is "pdf"."""
-    return Scope(
-        sources=tuple(sources),
-        under=under,
-        formats=tuple(name.lower().removeprefix(".") for name in formats),
-        documents=tuple(documents),
-        modified_from=modified_from,
-        modified_before=modified_before,
-    )
 
 
 class PlaceShape(BaseModel):

@@ -13,7 +13,9 @@ from jsonschema import Draft202012Validator, SchemaError
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from kiban.domain.document import Document
-from kiban.domain.question import Answer, Citation, Form, Passage, Turn, Usage
+from kiban.domain.question import EVERYTHING, Answer, Citation, Form, Passage, Scope, Turn, Usage
+from kiban.domain.standing import Standing
+from services.chat.scope_shapes import ScopeRequest
 
 CHAT = "kiban"
 SEARCH_ONLY = "kiban-search-only"
@@ -115,6 +117,7 @@ class CompletionRequest(BaseModel):
     model: str
     messages: Annotated[list[Message], Field(min_length=1, max_length=64)]
     conversation: UUID | None = None  # keep the answer in this one; see /v1/conversations
+    scope: ScopeRequest | None = None  # narrow what is searched for the last question; see /v1/choices
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
     n: Literal[1] | None = 1
@@ -149,6 +152,10 @@ class CompletionRequest(BaseModel):
             stop=(self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ()),
             schema=self.response_format.schema_text if self.response_format else None,
         )
+
+    @property
+    def about(self) -> Scope:
+        return self.scope.scope if self.scope else EVERYTHING
 
     @property
     def history(self) -> tuple[Turn, ...]:
@@ -223,7 +230,8 @@ def passages_json(passages: list[Passage] | tuple[Passage, ...]) -> list[Json]:
 
 
 def passage_json(passage: Passage) -> Json:
-    """Return a passage; `span` counts characters of the document's text, as `start` and `end` do."""
+    """Return a passage; `span` counts characters of the document's text, as `start` and `end` do. `why` names
+    the lanes that found it, with its rank in each."""
     return {
         "document_id": passage.document_id,
         "uri": passage.uri,
@@ -233,6 +241,7 @@ def passage_json(passage: Passage) -> Json:
         "span": [passage.span.start, passage.span.end],
         "text": passage.original,
         "score": passage.score,
+        "why": [{"lane": why.lane, "rank": why.rank} for why in passage.why],
     }
 
 
@@ -248,6 +257,18 @@ def document_json(document: Document) -> Json:
         "state": document.state.value,
         "since": document.since.isoformat(),
         "reason": document.reason,
+        "modified": document.modified and document.modified.isoformat(),
+    }
+
+
+def standing_json(standing: Standing) -> Json:
+    """Return a document, and how it stands: `listed` is when its source was last listed to the end, `stale`
+    says why somebody should look at the place itself."""
+    return {
+        **document_json(standing.document),
+        "listed": standing.surveyed and standing.surveyed.isoformat(),
+        "stale": [why.value for why in standing.stale],
+        "readers": asdict(standing.readers),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,6 +28,8 @@ from kiban.domain.question import (
     EVERYTHING,
     PROSE,
     Answer,
+    Choice,
+    Choices,
     Embedded,
     Form,
     Found,
@@ -36,8 +39,9 @@ from kiban.domain.question import (
     Turn,
     Usage,
 )
+from kiban.domain.standing import Readers, Stale, Standing
 from kiban.domain.text import Span, normal_form
-from kiban.errors import NotPermitted
+from kiban.errors import NotPermitted, UnsupportedFormat
 from kiban.testing import MemoryFeedback
 from services.chat.app import create_app
 from services.chat.quota import Quota
@@ -49,7 +53,7 @@ Writer = Callable[[Sequence[Turn]], Sequence[str]]
 @contextmanager
 def serving(house: MemoryHouse, quota: Quota | None = None) -> Iterator[str]:
     """Serve a house on a free port of this machine; yield its URL."""
-    with listening(create_app(house, house.desk, house.kept, quota)) as url:
+    with listening(create_app(house, house.desk, house.kept, house.views, quota)) as url:
         yield url
 
 
@@ -86,8 +90,11 @@ class MemoryHouse:
         self.listening = 0  # answers being written now
         self.desk = MemoryDesk(self)
         self.kept = MemoryConversations(self)
+        self.views = MemoryViews(self)
 
-    def shelve(self, title: str, readers: frozenset[str], *sections: tuple[Place, str]) -> None:
+    def shelve(
+        self, title: str, readers: frozenset[str], *sections: tuple[Place, str], uri: str = ""
+    ) -> None:
         """Put a document on the shelf, one passage per section."""
         number = 1 + max((passage.document_id for _, passage in self._shelf), default=0)
         start = 0
@@ -95,7 +102,7 @@ class MemoryHouse:
             passage = Passage(
                 chunk_id=len(self._shelf) + 1,
                 document_id=number,
-                uri=f"{title}.md",
+                uri=uri or f"{title}.md",
                 title=title,
                 version=2,
                 place=place,
@@ -128,7 +135,7 @@ class MemoryHouse:
     def search(
         self, question: str, who: Principal, limit: int, lanes: Sequence[str], scope: Scope = EVERYTHING
     ) -> Found:
-        held = [p for p in self.find(question, who, 50) if scope.holds(p.document_id, "", p.uri, None)]
+        held = [p for p in self.find(question, who, 50) if scope.holds(p.document_id, "memory", p.uri, None)]
         passages = enumerate(held[:limit], start=1)
         why = [replace(p, why=tuple(LaneRank(lane, rank, 1.0) for lane in lanes)) for rank, p in passages]
         return Found(tuple(why), self.release_id())
@@ -143,11 +150,16 @@ class MemoryHouse:
         return Embedded(tuple(map(tuple, counts)), sum(map(len, texts)), self.release_id())
 
     def answer(
-        self, question: str, history: Sequence[Turn], who: Principal, form: Form = PROSE
+        self,
+        question: str,
+        history: Sequence[Turn],
+        who: Principal,
+        form: Form = PROSE,
+        scope: Scope = EVERYTHING,
     ) -> AsyncIterator[str | Answer]:
         return converse(
             question,
-            self.find(question, who, 4),
+            self.search(question, who, 4, ("dense", "lexical"), scope).passages,
             generator=self,
             model="base",
             release_id=self.release_id(),
@@ -193,6 +205,34 @@ class MemoryHouse:
 
     def ready(self) -> dict[str, str]:
         return self.parts
+
+
+class MemoryViews:
+    """How documents in memory stand: by default all are fresh. A page is drawn only where one was put."""
+
+    def __init__(self, house: MemoryHouse) -> None:
+        self._house = house
+        self.stale: dict[str, tuple[Stale, ...]] = {}  # by title
+        self.pages: dict[int, bytes] = {}  # PNG by number, of any document
+
+    def standing(self, ids: Sequence[int], who: Principal) -> list[Standing]:
+        found = [one for one in self._house.documents(who) if one.id in ids]
+        return [
+            Standing(one, one.since, Readers.told(one.audience, who), self.stale.get(one.title, ()))
+            for one in found
+        ]
+
+    def choices(self, who: Principal) -> Choices:
+        uris = [document.uri for document in self._house.documents(who)]
+        folders = Counter(f"{uri.split('/')[0]}/" for uri in uris if "/" in uri)
+        formats = Counter(uri.rsplit(".", 1)[-1] for uri in uris)
+        counted = [Counter({"memory": len(uris)} if uris else {}), folders, formats]
+        return Choices(*(tuple(Choice(*one) for one in kind.most_common()) for kind in counted))
+
+    def page(self, document_id: int, version: int, number: int, quoted: Span, who: Principal) -> bytes:
+        if not self._house.document(document_id, who) or number not in self.pages:
+            raise UnsupportedFormat("it has no pages to draw")
+        return self.pages[number]
 
 
 class MemoryDesk:

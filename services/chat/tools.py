@@ -27,6 +27,7 @@ from kiban.errors import KibanError, PartError
 from services.chat.errors import TOOLS
 from services.chat.guard import asker
 from services.chat.house import ChatHouse
+from services.chat.scope_shapes import scope
 from services.chat.search_shapes import (
     USUAL_LANES,
     FoundShape,
@@ -34,7 +35,6 @@ from services.chat.search_shapes import (
     PassageShape,
     found_shape,
     passage_shapes,
-    scope,
 )
 from services.chat.shapes import LONGEST_QUESTION, citation_json
 

@@ -45,7 +45,7 @@ def search(
 ) -> None:
     """Find passages among what a person may read; no model is asked."""
     from kiban.wiring import house
-    from services.chat.search_shapes import scope
+    from services.chat.scope_shapes import scope
 
     answers = house().answers
     dates = (given and given.astimezone() for given in (modified_from, modified_before))

@@ -48,6 +48,23 @@ EVERYTHING = Scope()  # that one may read
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """Something a Scope can be narrowed to, and how many documents one may read there."""
+
+    value: str
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What one person can narrow a question to, the largest first."""
+
+    sources: tuple[Choice, ...]
+    folders: tuple[Choice, ...]  # how uris begin, to the first slash
+    formats: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Synonyms:
     """Groups of words that mean the same, e.g. 有休 and 年次有給休暇. Everyone knows them."""
 

@@ -21,6 +21,7 @@ from kiban.wiring.generations import Generations
 from kiban.wiring.nights import Nights
 from kiban.wiring.records import Records
 from kiban.wiring.releases import Releases
+from kiban.wiring.views import Views
 from kiban.wiring.weights import WeightsMaking
 
 __all__ = ["House", "house"]
@@ -37,6 +38,7 @@ class House:
         self.records = Records(self.furniture)
         self.answers = Answers(self.furniture, self.releases, self.records)
         self.conversations = Conversations(self.furniture)
+        self.views = Views(self.furniture)
         self.feedback = FeedbackDesk(self.furniture)
         self.weights = WeightsMaking(self.furniture, self.releases, self.answers)
         self.evidence = Evidence(self.furniture, self.releases, self.answers)

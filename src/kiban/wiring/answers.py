@@ -108,11 +108,17 @@ class Answers:
         return Embedded(vectors, embedder.tokens(texts), release.narrowed().id)
 
     async def answer(
-        self, question: str, history: Sequence[Turn], who: Principal, form: Form = PROSE
+        self,
+        question: str,
+        history: Sequence[Turn],
+        who: Principal,
+        form: Form = PROSE,
+        scope: Scope = EVERYTHING,
     ) -> AsyncIterator[str | Answer]:
         """Yield text, and last the whole Answer, of which a line is kept."""
         release = await asyncio.to_thread(self._releases.answering, who)
-        passages = await asyncio.to_thread(self.find_with, release, question, who, SHOWN, history=history)
+        search = partial(self.find_with, scope=scope, history=history)
+        passages = await asyncio.to_thread(search, release, question, who, SHOWN)
         written = self._write(release, question, passages, history, who, form)
         async with aclosing(
             self._records.follow(written, Asked(who, question, passages, release.narrowed().id))

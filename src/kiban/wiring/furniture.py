@@ -16,6 +16,7 @@ from kiban.backends import synonyms_file
 from kiban.backends.candidates import CandidateFolder, CandidateShelf
 from kiban.backends.nights import NightShelf
 from kiban.backends.parsers.jail import JailedParser
+from kiban.backends.parsers.page_drawer import PageDrawer
 from kiban.backends.parsers.worker_process import Limits
 from kiban.backends.postgres.connect import Postgres
 from kiban.backends.postgres.conversations import PostgresConversations
@@ -70,7 +71,7 @@ class Furniture:
 
     def close(self) -> None:
         """Close the connections and processes that were opened."""
-        for name in ("postgres", "parser", "adapters"):
+        for name in ("postgres", "parser", "page_drawer", "adapters"):
             if name in self.__dict__:
                 self.__dict__[name].close()
 
@@ -163,6 +164,10 @@ class Furniture:
             pictures = self.settings.pictures
             limits = replace(limits, thumbnails=pictures, cpu_seconds=limits.cpu_seconds + pictures)
         return JailedParser(limits, pictures=self.settings.ocr_pages)
+
+    @cached_property
+    def page_drawer(self) -> PageDrawer:
+        return PageDrawer()
 
     @cached_property
     def tokenizer(self) -> SudachiTokenizer:

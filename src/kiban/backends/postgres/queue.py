@@ -146,6 +146,12 @@ class PostgresQueue:
             found = tx.execute("select cursor from kiban.source where name = %s", [source]).fetchone()
             return str(found[0]) if found else ""
 
+    def last_surveyed(self) -> dict[str, datetime]:
+        """Return when each source was last listed to the end."""
+        with self._postgres.writing() as tx:
+            found = tx.execute("select name, surveyed from kiban.source where surveyed is not null")
+            return {str(name): surveyed for name, surveyed in found}
+
     def surveyed(self, source: str, cursor: str, refused: str = "") -> None:
         with self._alone(source) as tx:
             _release(tx, source)

@@ -15,7 +15,7 @@ from kiban.backends.postgres.copying import half
 from kiban.domain.access import EVERYONE, NOBODY, Audience, Principal
 from kiban.domain.document import Document
 from kiban.domain.generation import FIRST_CUT
-from kiban.domain.question import EVERYTHING, Passage, Scope
+from kiban.domain.question import EVERYTHING, Choice, Choices, Passage, Scope
 from kiban.domain.sensitive import Finding, Kind
 from kiban.domain.text import Span
 from kiban.ports import Vector
@@ -53,6 +53,19 @@ EF_SEARCH = 400  # neighbours a walk keeps in view, four for each of the hundred
 
 
 AUDIENCE = "select readers from kiban.document join kiban.zone on zone.id = zone_id where document.id = %s"
+# An address has no folder that one would narrow a question to.
+CHOICES = """
+with seen as (
+    select source, substring(uri from '^([^/:]+/)[^/]') as folder,
+        lower(substring(uri from '\\.([^./]+)$')) as format
+    from kiban.document
+)
+select kind, value, count(*) from seen,
+    lateral (values ('source', source), ('folder', folder), ('format', format)) as choice (kind, value)
+where value is not null and length(value) <= 100
+group by kind, value order by count(*) desc, value
+"""
+MOST_CHOICES = 30  # of each kind; more are no help
 SENSITIVE = """
 select chunk_id, kind, span_start, span_end from kiban.sensitive
 where chunk_id = any(%s) order by chunk_id, span_start
@@ -78,9 +91,20 @@ class PostgresSearch:
             assert found is not None
             return int(found[0])
 
-    def documents(self, who: Principal) -> list[Document]:
+    def documents(self, who: Principal, ids: Sequence[int] | None = None) -> list[Document]:
+        """Return those with these ids; without any, all."""
+        asked = rows.DOCUMENTS + "where %(ids)s::bigint[] is null or document.id = any(%(ids)s)"
         with self._reading(who) as tx:
-            return [rows.document(*row) for row in tx.execute(rows.DOCUMENTS + "order by source, uri")]
+            found = tx.execute(asked + " order by source, uri", {"ids": None if ids is None else list(ids)})
+            return [rows.document(*row) for row in found]
+
+    def choices(self, who: Principal) -> Choices:
+        """Return what a question of this principal can be narrowed to."""
+        found: dict[str, list[Choice]] = {"source": [], "folder": [], "format": []}
+        with self._reading(who) as tx:
+            for kind, value, documents in tx.execute(CHOICES):
+                found[kind].append(Choice(value, documents))
+        return Choices(*(tuple(of_kind[:MOST_CHOICES]) for of_kind in found.values()))
 
     def audience(self, who: Principal, document_id: int) -> Audience:
         with self._reading(who) as tx:

@@ -37,6 +37,7 @@ from kiban.wiring.feedback import FeedbackDesk
 from kiban.wiring.furniture import Furniture
 from kiban.wiring.records import Records
 from kiban.wiring.releases import Releases
+from kiban.wiring.views import Views
 
 SILENCE = 1.0  # seconds a model server of the stage's may say nothing
 ASKERS = 4  # at once
@@ -205,7 +206,7 @@ def answering(stage: Stage, servers: int = 1, *, urls: Sequence[str] = ()) -> It
         pile.found(furniture.ledger, releases.base, "stage")
         answers = Answers(furniture, releases, Records(furniture))
         often = Quota(requests=10**6, answers=10**6)  # one person asks it all
-        app = create_app(answers, FeedbackDesk(furniture), Conversations(furniture), often)
+        app = create_app(answers, FeedbackDesk(furniture), Conversations(furniture), Views(furniture), often)
         url = running.enter_context(listening(app))
         yield Answering(stage, models, urls, url, proxy, furniture)
 
