@@ -19,6 +19,7 @@ from fastapi import FastAPI
 
 from kiban.adapt.feedback import prove
 from kiban.answer.converse import converse
+from kiban.answer.harmless import harmlessly
 from kiban.backends.tokens import LOCAL_ISSUER, LocalIssuer, TokenVerifier
 from kiban.domain.access import Audience, Principal
 from kiban.domain.conversation import Conversation, Exchange
@@ -157,7 +158,7 @@ class MemoryHouse:
         form: Form = PROSE,
         scope: Scope = EVERYTHING,
     ) -> AsyncIterator[str | Answer]:
-        return converse(
+        written = converse(
             question,
             self.search(question, who, 4, ("dense", "lexical"), scope).passages,
             generator=self,
@@ -166,6 +167,7 @@ class MemoryHouse:
             history=history,
             form=form,
         )
+        return harmlessly(written, form)
 
     async def stream(
         self, turns: Sequence[Turn], *, model: str, max_tokens: int, salt: str = "", form: Form = PROSE

@@ -38,10 +38,16 @@ export function proven(text, citations, open) {
 }
 
 function whereCited(text, { quote, number }, from) {
-  for (let at = text.indexOf(quote, from); at >= 0; at = text.indexOf(quote, at + 1)) {
+  const [shown, wanted] = [text, quote].map(asciiSigns);
+  for (let at = shown.indexOf(wanted, from); at >= 0; at = shown.indexOf(wanted, at + 1)) {
     if (text.startsWith(`[${number}]`, at + quote.length + 1)) return at;
   }
   return -1;
+}
+
+/** What begins a link or a tag is full-width in an answer, and as in the document in a quotation. */
+function asciiSigns(text) {
+  return text.replace(/[！＆（．：＜]/g, (sign) => String.fromCharCode(sign.charCodeAt(0) - 0xfee0));
 }
 
 function citationButton(citation, open) {

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
 from kiban.answer.cite import verify
+from kiban.answer.harmless import harmless
 from kiban.answer.prompt import language, place_words
 from kiban.answer.wording import WORDINGS
 from kiban.domain.question import Answer, Form, Passage
@@ -64,6 +65,6 @@ def listed(question: str, passages: Sequence[Passage]) -> str:
     """Return a line per passage, numbered from 1: its title, and where in the document it stands."""
     places = (place_words(passage.place, language(question)) for passage in passages)
     return "\n".join(
-        f"{number}. {passage.title}" + (f" ({place})" if place else "")
+        f"{number}. {harmless(passage.title)}" + (f" ({harmless(place)})" if place else "")
         for number, (passage, place) in enumerate(zip(passages, places, strict=True), start=1)
     )

@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from kiban.answer.converse import converse
+from kiban.answer.harmless import harmlessly
 from kiban.answer.steady import steadily
 from kiban.domain.access import NOBODY, Principal
 from kiban.domain.document import Document
@@ -119,7 +120,7 @@ class Answers:
         release = await asyncio.to_thread(self._releases.answering, who)
         search = partial(self.find_with, scope=scope, history=history)
         passages = await asyncio.to_thread(search, release, question, who, SHOWN)
-        written = self._write(release, question, passages, history, who, form)
+        written = harmlessly(self._write(release, question, passages, history, who, form), form)
         async with aclosing(
             self._records.follow(written, Asked(who, question, passages, release.narrowed().id))
         ) as told:
@@ -176,9 +177,7 @@ class Answers:
         closed_book: bool = False,
         form: Form = PROSE,
     ) -> AsyncGenerator[str | Answer]:
-        """Let one of the adapters of a release write, or the base model. What is computed for people of other
-        groups, or with other weights, is not used again."""
-        salt = sha256("\0".join([*sorted(who.groups), model]).encode()).hexdigest()[:16]
+        """Let one of the adapters of a release write, or the base model."""
         return converse(
             question,
             passages,
@@ -187,7 +186,7 @@ class Answers:
             release_id=release.id,
             history=history,
             closed_book=closed_book,
-            salt=salt,
+            salt=salt_of(who, model),
             form=form,
         )
 
@@ -210,6 +209,12 @@ class Answers:
             for part in parts(self._furniture.settings)
             if part.name.startswith(("postgres", "vllm"))
         }
+
+
+def salt_of(who: Principal, model: str) -> str:
+    """Return the Generator's salt: what was computed for people of other groups, or with other weights, is
+    not used again."""
+    return sha256("\0".join([*sorted(who.groups), model]).encode()).hexdigest()[:16]
 
 
 def _reranker(release: Release) -> Weights | None:

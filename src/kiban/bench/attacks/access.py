@@ -94,7 +94,7 @@ def probing(stage: Stage) -> Figure:
                 rows[number] = len(staged.ask(lane, who, points[number]))
                 took[number].append(time.perf_counter() - began)
         for name, signal in (("time", [statistics.median(times) for times in took]), ("rows", rows)):
-            area = _auc(signal, crowded)
+            area = auc(signal, crowded)
             told.append(f"{lane} {name} {area:.3f}")
             worst = max(worst, area, 1 - area)
     _remove(staged, [f"cluster {number}" for number in crowded])
@@ -164,7 +164,7 @@ def _plain(staged: Company, asking: Sequence[Principal], questions: Sequence[str
     return found
 
 
-def _auc(signal: Sequence[float], positive: set[int]) -> float:
+def auc(signal: Sequence[float], positive: set[int]) -> float:
     """Return how often a positive has the larger signal (Mann & Whitney 1947), ties counting half."""
     ours = np.array([signal[number] for number in sorted(positive)])
     others = np.array([value for number, value in enumerate(signal) if number not in positive])

@@ -124,8 +124,7 @@ class Answering:
         self.servers, self.url, self.proxy = servers, url, proxy
         self.furniture = furniture
         self.releases = Releases(furniture)
-        self._token = ""
-        self._stage = stage
+        self.stage = stage
 
     def ask(self, client: httpx.Client) -> Received:
         """Ask as a client that streams does, noting the longest silence."""
@@ -152,7 +151,7 @@ class Answering:
         left, received = itertools.count(), list[Received]()
 
         def asker() -> None:
-            with httpx.Client(headers=self._headers, timeout=60, trust_env=False) as client:
+            with self.client() as client:
                 while next(left) < count:
                     received.append(self.ask(client))
 
@@ -163,9 +162,22 @@ class Answering:
             each.join()
         return received
 
+    def client(self, subject: str = "person00") -> httpx.Client:
+        """Return what a person asks with."""
+        token = self.furniture.issuer.issue(subject, 1, self.furniture.settings.token_audience)
+        headers = {"Authorization": f"Bearer {token}"}
+        return httpx.Client(headers=headers, timeout=180, trust_env=False)
+
+    def whole(self, client: httpx.Client, question: str) -> dict[str, Any]:
+        """Ask as a client that waits for the whole answer, and return its reply."""
+        body = {"model": "kiban", "messages": [{"role": "user", "content": question}]}
+        reply = client.post(f"{self.url}/v1/chat/completions", json=body)
+        reply.raise_for_status()
+        return dict(reply.json())
+
     def adapted(self, number: int, **layer: int) -> Release:
         """Return a release whose adapter every server holds. `layer` is the size of its model's first."""
-        folder = self._stage.folder / f"adapter-{number}"
+        folder = self.stage.folder / f"adapter-{number}"
         made = Weights.of(folder) if folder.exists() else write_adapter(folder, 0.1 * number, **layer)
         name = f"everyone@{made.sha256[:8]}"
         release = replace(
@@ -177,11 +189,6 @@ class Answering:
     def promote(self, release: Release) -> None:
         ledger = self.furniture.ledger
         pile.promote(ledger, release, PASSED, actor="stage", evidence="", seen=pile.last_seen(ledger))
-
-    @cached_property
-    def _headers(self) -> dict[str, str]:
-        token = self.furniture.issuer.issue("person00", 1, self.furniture.settings.token_audience)
-        return {"Authorization": f"Bearer {token}"}
 
 
 @contextmanager
