@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
@@ -16,10 +16,12 @@ from services.chat import (
     embeddings,
     errors,
     feedback,
+    identity,
     operation,
     tools,
 )
-from services.chat.guard import Guard
+from services.chat.allowed import require_listed
+from services.chat.guard import Guard, admit
 from services.chat.house import ChatHouse, Conversations, Desk, Views
 from services.chat.metrics import MeasureRequests, Metrics
 from services.chat.quota import Bounded, Quota
@@ -33,7 +35,13 @@ def create_app(
     """Return the app that answers for `house`, takes feedback at `desk`, keeps conversations in `kept` and
     shows `views` beside them."""
     # FastAPI's own documentation pages load scripts from elsewhere; the schema alone stays, for tools.
-    app = FastAPI(title="Kiban", docs_url=None, redoc_url=None, lifespan=tools.lifespan)
+    app = FastAPI(
+        title="Kiban",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=tools.lifespan,
+        dependencies=[Depends(admit)],
+    )
     quota = quota or Quota()
     house = cast(ChatHouse, Bounded(house, quota))
     app.state.house = house
@@ -43,11 +51,12 @@ def create_app(
     app.state.views = views
     app.state.metrics = Metrics()
     errors.install(app)
-    for part in (completions, conversations, documents, embeddings, feedback, operation):
+    for part in (completions, conversations, documents, embeddings, feedback, identity, operation):
         app.include_router(part.router)
     tools.mount(app, house)
     app.add_api_route("/", _index, include_in_schema=False)
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
+    require_listed(app)
     app.add_middleware(Guard)
     app.add_middleware(MeasureRequests, metrics=app.state.metrics)
     return app

@@ -11,7 +11,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kiban.domain.access import Principal
+from kiban.domain.roles import Caller, Right
 from kiban.errors import IdentityError
+from services.chat.allowed import Door, needed, require
 from services.chat.house import ChatHouse, Conversations, Desk, Views
 from services.chat.quota import Quota
 
@@ -47,14 +49,33 @@ def house_of(request: Request) -> ChatHouse:
     return cast(ChatHouse, request.app.state.house)
 
 
-async def asker(request: Request) -> Principal:
-    """Return who asks, from the token alone. Raises IdentityError, and TooMany for who asks too often."""
+async def admit(request: Request) -> None:
+    """Let nobody reach a route that they may not call; every route passes here.
+
+    Raises IdentityError, NotPermitted, and TooMany for who asks too often.
+    """
+    right = needed(request.method, request.scope["route"].path)
+    if right is not Door.ANYBODY:
+        request.state.caller = await caller_of(request, right)
+
+
+async def caller_of(request: Request, right: Right | Door) -> Caller:
+    """Return who calls, from the token alone, if they may do this. Raises as `admit` does."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise IdentityError("a header `Authorization: Bearer TOKEN` is needed")
-    who = await asyncio.to_thread(house_of(request).principal, token.strip())
-    cast(Quota, request.app.state.quota).request(who)
-    return who
+    caller = await asyncio.to_thread(house_of(request).caller, token.strip())
+    cast(Quota, request.app.state.quota).request(caller.who)
+    require(caller, right)
+    return caller
+
+
+def admitted(request: Request) -> Caller:
+    return cast(Caller, request.state.caller)
+
+
+def asker(request: Request) -> Principal:
+    return admitted(request).who
 
 
 def desk_of(request: Request) -> Desk:
@@ -73,6 +94,7 @@ House = Annotated[ChatHouse, Depends(house_of)]
 AtDesk = Annotated[Desk, Depends(desk_of)]
 Kept = Annotated[Conversations, Depends(kept_of)]
 AtHand = Annotated[Views, Depends(views_of)]
+Admitted = Annotated[Caller, Depends(admitted)]
 Asker = Annotated[Principal, Depends(asker)]
 
 

@@ -21,6 +21,7 @@ from kiban.domain.question import (
     Scope,
     Turn,
 )
+from kiban.domain.roles import Caller
 from kiban.domain.standing import Standing
 from kiban.domain.text import Span
 
@@ -29,8 +30,8 @@ class ChatHouse(Protocol):
     """`kiban.wiring.House`, as far as the chat service knows it. Plain functions may block: each is called
     in a thread."""
 
-    def principal(self, token: str) -> Principal:
-        """Return who asks. Raises IdentityError."""
+    def caller(self, token: str) -> Caller:
+        """Return who calls, and what they may do. Raises IdentityError."""
         ...
 
     def find(self, question: str, who: Principal, limit: int) -> list[Passage]:

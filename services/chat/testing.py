@@ -40,6 +40,7 @@ from kiban.domain.question import (
     Turn,
     Usage,
 )
+from kiban.domain.roles import Caller, RoleGroups, rights_of
 from kiban.domain.standing import Readers, Stale, Standing
 from kiban.domain.text import Span, normal_form
 from kiban.errors import NotPermitted, UnsupportedFormat
@@ -122,9 +123,10 @@ class MemoryHouse:
     def token(self, subject: str) -> str:
         return self.issuer.issue(subject, 1, AUDIENCE)
 
-    def principal(self, token: str) -> Principal:
+    def caller(self, token: str) -> Caller:
         subject = self._verifier.subject(token)
-        return Principal(subject, self._groups.get(subject, frozenset()))
+        groups = self._groups.get(subject, frozenset())
+        return Caller(Principal(subject, groups), rights_of(RoleGroups().roles_of(groups)))
 
     def find(self, question: str, who: Principal, limit: int) -> list[Passage]:
         """Rank by shared pairs of letters, dropping what shares none."""

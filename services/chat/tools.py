@@ -23,9 +23,11 @@ from starlette.types import Receive, Scope, Send
 
 from kiban.domain.access import Principal
 from kiban.domain.question import Answer
+from kiban.domain.roles import Caller, Right
 from kiban.errors import KibanError, PartError
+from services.chat.allowed import needed, require
 from services.chat.errors import TOOLS
-from services.chat.guard import asker
+from services.chat.guard import caller_of
 from services.chat.house import ChatHouse
 from services.chat.scope_shapes import scope
 from services.chat.search_shapes import (
@@ -38,10 +40,10 @@ from services.chat.search_shapes import (
 )
 from services.chat.shapes import LONGEST_QUESTION, citation_json
 
-ASKING = "kiban.principal"  # where a request's scope keeps who asks
+ASKING = "kiban.caller"  # where a request's scope keeps who asks
 NONE: list[str] = []  # no condition
 Told = TypeVar("Told")
-WhoAsks = Callable[[Context[Any, Any]], Principal]
+WhoAsks = Callable[[Context[Any, Any]], Caller]
 
 INSTRUCTIONS = (
     "社内文書の検索と質問応答。呼び出した本人が読める文書だけを使います。"
@@ -131,20 +133,22 @@ def tool_server(house: ChatHouse, who_asks: WhoAsks) -> MCPServer[Any]:
         about = scope(sources, under, formats, modified_from, modified_before)
 
         def found() -> FoundShape:
-            return found_shape(query, house.search(query, who_asks(context), limit, lanes, about))
+            return found_shape(
+                query, house.search(query, _may(who_asks(context), Right.SEARCH), limit, lanes, about)
+            )
 
         return await _in_words(asyncio.to_thread(found))
 
     @server.tool(title="社内文書に質問 / Ask the documents", description=ASK, annotations=reads)
     async def ask(question: Words, context: Context[Any, Any]) -> AnswerShape:
-        return await _in_words(_answer(house, question, lambda: who_asks(context)))
+        return await _in_words(_answer(house, question, lambda: _may(who_asks(context), Right.ASK)))
 
     return server
 
 
 def mount(app: FastAPI, house: ChatHouse) -> None:
     """Serve the tools at /mcp of `app`, to whoever its bearer tokens prove."""
-    server = tool_server(house, _asker_of_request)
+    server = tool_server(house, _caller_of_request)
     # A token is needed anyway, which no page of another site has: any host name may lead here.
     anywhere = TransportSecuritySettings(enable_dns_rebinding_protection=False)
     server.streamable_http_app(stateless_http=True, json_response=True, transport_security=anywhere)
@@ -162,22 +166,28 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 class _Proven:
-    """ASGI: lets a request through with who asks in its scope. Raises IdentityError."""
+    """ASGI: lets a request through with who calls in its scope. Raises IdentityError, NotPermitted."""
 
     def __init__(self, app: StreamableHTTPASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope[ASKING] = await asker(Request(scope))
+        scope[ASKING] = await caller_of(Request(scope), needed(scope["method"], TOOLS))
         await self._app(scope, receive, send)
 
 
-def _asker_of_request(context: Context[Any, Any]) -> Principal:
+def _may(caller: Caller, right: Right) -> Principal:
+    """Return who calls a tool. Raises NotPermitted."""
+    require(caller, right)
+    return caller.who
+
+
+def _caller_of_request(context: Context[Any, Any]) -> Caller:
     request = context.request_context.request
     assert request is not None
-    principal = request.scope[ASKING]
-    assert isinstance(principal, Principal)
-    return principal
+    caller = request.scope[ASKING]
+    assert isinstance(caller, Caller)
+    return caller
 
 
 async def _answer(house: ChatHouse, question: str, who: Callable[[], Principal]) -> AnswerShape:

@@ -127,7 +127,10 @@ class Settings(BaseSettings):
     )
     mcp_token: str | None = Field(None, description="The token with which `kiban mcp` asks, without --as")
     token_audience: str = Field("kiban", description="The audience a token must name")
+    readers: str = Field("everyone", description="The group that may ask and search")
     curators: str = Field("curators", description="The group that decides what is learnt from feedback")
+    operators: str = Field("operators", description="The group that sees how the house stands")
+    auditors: str = Field("auditors", description="The group that sees what was answered, as keyed hashes")
     requests_per_minute: int = Field(
         600, ge=1, description="Of one person, at each process of the chat service"
     )

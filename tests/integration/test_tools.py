@@ -174,7 +174,7 @@ from pathlib import Path
 from tests.integration.test_tools import furnish
 from services.chat.tools import tool_server
 house = furnish(Path(sys.argv[1]))
-tool_server(house, lambda _: house.principal(house.token(sys.argv[2]))).run("stdio")
+tool_server(house, lambda _: house.caller(house.token(sys.argv[2]))).run("stdio")
 """
 
 

@@ -62,7 +62,7 @@ def in_turns(name: str, ours: Callable[[], float], other: Callable[[], float], r
 def first_text(house: House, person: str, rounds: int = ROUNDS) -> Ratio:
     """Time to the first text: our service (token, search, ledger, proof) over vLLM asked directly with the
     same final prompt."""
-    who = house.answers.principal(house.answers.token(person))
+    who = house.answers.caller(house.answers.token(person)).who
     release = house.releases.in_force()
     turns = prompt.render(QUESTION, house.answers.find(QUESTION, who))
     url = f"{_chat(house)}/v1/chat/completions"

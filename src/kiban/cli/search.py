@@ -13,9 +13,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from kiban.cli.output import Json
-from kiban.domain.access import Principal
 from kiban.domain.document import Place
 from kiban.domain.question import Found, Passage
+from kiban.domain.roles import Caller
 from kiban.errors import IdentityError
 
 SNIPPET = 80  # characters
@@ -70,9 +70,9 @@ def mcp(
     if who is None and token is None:
         raise IdentityError("nobody asks", mend="kiban mcp --as PERSON, or a token in KIBAN_MCP_TOKEN")
 
-    def asking(_: object) -> Principal:
+    def asking(_: object) -> Caller:
         # Looked up for every call: a token may expire, and groups may change, while an agent works.
-        return answers.known(who) if who is not None else answers.principal(token or "")
+        return answers.seated(who) if who is not None else answers.caller(token or "")
 
     tool_server(answers, asking).run("stdio")
 

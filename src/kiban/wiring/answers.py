@@ -17,12 +17,14 @@ from kiban.domain.document import Document
 from kiban.domain.learning import Weights
 from kiban.domain.question import EVERYTHING, PROSE, Answer, Embedded, Form, Found, Passage, Scope, Turn
 from kiban.domain.release import Release
+from kiban.domain.roles import Caller
 from kiban.errors import PartRefused
 from kiban.release import routing
 from kiban.retrieve.repeats import without_repeats
 from kiban.retrieve.search import LANES, PICTURES, find
 from kiban.stack.parts import parts
 from kiban.wiring.furniture import BASE_MODEL, Furniture
+from kiban.wiring.identity import Identity
 from kiban.wiring.records import Asked, Records
 from kiban.wiring.releases import Releases
 
@@ -37,15 +39,19 @@ class Answers:
         self._furniture = furniture
         self._releases = releases
         self._records = records
+        self._identity = Identity(furniture)
 
-    def principal(self, token: str) -> Principal:
-        """Return who asks. Raises IdentityError."""
-        subject = self._furniture.verifier.subject(token)
-        return self.known(subject)
+    def caller(self, token: str) -> Caller:
+        """Return who calls, and what they may do. Raises IdentityError."""
+        return self._identity.caller(token)
 
     def known(self, subject: str) -> Principal:
         """Return a person as the directory knows them, for whoever sits at this machine."""
-        return Principal(subject, self._furniture.directory.groups_of(subject))
+        return self._identity.known(subject)
+
+    def seated(self, subject: str) -> Caller:
+        """The same, with all that this person may do."""
+        return self._identity.seated(subject)
 
     def token(self, subject: str, hours: float = 12) -> str:
         """Issue a token of this house's own, for the embedded default."""

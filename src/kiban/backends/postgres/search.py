@@ -188,6 +188,11 @@ class PostgresDirectory:
         self._postgres = postgres
 
     def groups_of(self, person: str) -> frozenset[str]:
+        return frozenset(group for group, _ in self.memberships_of(person))
+
+    def memberships_of(self, person: str) -> list[tuple[str, str]]:
+        """Return each group of a person with the source that says so."""
         with self._postgres.reading(()) as tx:
-            found = tx.execute("select distinct group_name from kiban.membership where person = %s", [person])
-            return frozenset(group for (group,) in found)
+            return tx.execute(
+                "select group_name, source from kiban.membership where person = %s", [person]
+            ).fetchall()
