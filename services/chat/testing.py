@@ -188,9 +188,10 @@ class MemoryHouse:
 
     def documents(self, who: Principal) -> list[Document]:
         seen = {p.document_id: (a, p) for a, p in self._shelf if who.may_read(a)}
+        now = datetime.now(UTC)
         return [
             Document(
-                number, "memory", p.uri, p.title, p.version, "", a, DocumentState.READY, datetime.now(UTC)
+                number, "memory", p.uri, p.title, p.version, "", a, DocumentState.READY, now, modified=now
             )
             for number, (a, p) in seen.items()
         ]

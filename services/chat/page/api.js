@@ -40,6 +40,21 @@ export async function openDocument(id, start, end) {
   return reply.json();
 }
 
+/** How documents stand, for those of them one may read. */
+export async function standing(ids) {
+  const reply = await send(`/v1/documents?${ids.map((id) => `id=${id}`).join("&")}`);
+  return (await reply.json()).data;
+}
+
+/** A page of a PDF as a picture, characters `start` to `end` marked. */
+export async function drawnPage({ document_id, version }, page, [start, end]) {
+  const about = `version=${version}&start=${start}&end=${end}`;
+  return (await send(`/v1/documents/${document_id}/pages/${page}?${about}`)).blob();
+}
+
+/** What a question can be narrowed to. */
+export const choices = async () => (await send("/v1/choices")).json();
+
 export const giveFeedback = (feedback) =>
   send("/v1/feedback", { method: "POST", body: JSON.stringify(feedback) });
 
@@ -61,8 +76,8 @@ export async function readConversation(id) {
 export const deleteConversation = (id) => send(`/v1/conversations/${id}`, { method: "DELETE" });
 
 /** Yield pieces of text, and last the sources: {text} or {sources}. The answer is kept in a conversation. */
-export async function* ask(messages, conversation, signal) {
-  const body = JSON.stringify({ model: "kiban", messages, conversation, stream: true });
+export async function* ask(messages, conversation, scope, signal) {
+  const body = JSON.stringify({ model: "kiban", messages, conversation, scope, stream: true });
   const reply = await send("/v1/chat/completions", { method: "POST", body, signal });
   for await (const event of events(reply.body)) {
     if (event.error) throw new Refusal(503, event.error.message);

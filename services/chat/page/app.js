@@ -1,7 +1,10 @@
 // The conversation: who asks, what was asked, what is being answered.
 
 import * as api from "./api.js";
+import { offerBrightness } from "./brightness.js";
+import { copyButton } from "./copy.js";
 import { feedbackLine } from "./feedback.js";
+import { chosenScope, offerScope } from "./scope.js";
 import { closeShelf, openShelf } from "./shelf.js";
 import { element, proven, sourceList } from "./render.js";
 import { say, switchLanguage, translate } from "./words.js";
@@ -26,6 +29,8 @@ function start() {
   find("new").addEventListener("click", () => { if (!running) startAfresh(); });
   find("stop").addEventListener("click", () => running?.abort());
   box.addEventListener("keydown", sendOnEnter);
+  offerBrightness(find("brightness"));
+  offerScope();
   nameLanguage();
   show(api.hasToken());
 }
@@ -38,7 +43,7 @@ function nameLanguage() {
 
 function show(signedIn) {
   find("sign-in").hidden = signedIn;
-  for (const id of ["talk", "ask", "leave", "earlier", "new"]) find(id).hidden = !signedIn;
+  for (const id of ["talk", "asking", "leave", "earlier", "new"]) find(id).hidden = !signedIn;
   find("subject").textContent = signedIn ? api.subject() : "";
   (signedIn ? box : find("token")).focus();
 }
@@ -101,7 +106,7 @@ async function write(exchange, question) {
   const messages = [...said.slice(-REMEMBERED), { role: "user", content: question }];
   let text = "";
   conversation ??= await api.beginConversation();
-  for await (const piece of api.ask(messages, conversation, running.signal)) {
+  for await (const piece of api.ask(messages, conversation, chosenScope(), running.signal)) {
     if (piece.text) {
       if (!text) status("writing");
       text += piece.text;
@@ -147,16 +152,24 @@ function forgotten(id) {
 
 /** Replace the streamed text by the same text with its citations, and set the sources beside it. */
 function finish(exchange, question, text, sources) {
-  const { list, open } = sourceList(sources);
+  const { list, open, standing } = sourceList(sources);
   exchange.text.replaceChildren(...proven(text, sources.citations, open));
   if (sources.abstained) {
     exchange.article.classList.add("abstained");
-    exchange.note("abstained");
-  } else if (!sources.citations.length) exchange.note("unproven");
+    exchange.note(sources.passages.length ? "abstained" : "nothingFound");
+  } else if (!sources.citations.length && !sources.failed) exchange.note("unproven");
   if (sources.refused_quotes) exchange.note("refused", sources.refused_quotes);
   exchange.body.append(element("p", { className: "release", words: "release", values: [sources.release] }));
-  exchange.body.append(feedbackLine(question, text, sources));
+  exchange.body.append(element("div", { className: "actions" }, copyButton(text, sources), feedbackLine(question, text, sources)));
   if (list) exchange.article.append(list);
+  standing.then((known) => warnOfStale(exchange, sources.citations, known));
+}
+
+/** Say under the answer that something it quotes may not be the latest word. */
+function warnOfStale(exchange, citations, known) {
+  const stale = citations.filter(({ document_id }) => known.get(document_id)?.stale.length);
+  const numbers = [...new Set(stale.map(({ number }) => number))];
+  if (numbers.length) exchange.text.after(element("p", { className: "stale", words: "staleCited", values: [numbers.join("・")] }));
 }
 
 function newExchange(question) {
@@ -199,6 +212,6 @@ function status(words) {
 
 /** Keep the last line in sight, unless the reader has scrolled away from it. */
 function follow(text) {
-  const hidden = text.getBoundingClientRect().bottom - find("ask").getBoundingClientRect().top;
+  const hidden = text.getBoundingClientRect().bottom - find("asking").getBoundingClientRect().top;
   if (hidden > 0 && hidden < 200) window.scrollBy(0, hidden);
 }

@@ -1,6 +1,7 @@
 // Answers and sources as elements. Whatever a model or a document says becomes text nodes, never markup.
 
 import { openDocument, Refusal } from "./api.js";
+import { hasPage, pageView, reasons, staleNotices, tellStanding } from "./beside.js";
 import { say } from "./words.js";
 
 const CONTEXT = 36; // letters shown before and after a quotation while its card is closed
@@ -59,7 +60,7 @@ function citationButton(citation, open) {
 
 /** The sources beside an answer: cited ones as cards, the rest folded away. */
 export function sourceList({ passages, citations, abstained }) {
-  if (!passages.length) return { list: null, open: () => {} };
+  if (!passages.length) return { list: null, open: () => {}, standing: Promise.resolve(new Map()) };
   const cards = new Map();
   for (const passage of passages) {
     cards.set(passage.number, card(passage, citations.filter(({ number }) => number === passage.number)));
@@ -74,7 +75,8 @@ export function sourceList({ passages, citations, abstained }) {
     const summary = element("summary", { words: "others", values: [rest.length] });
     list.append(element("details", {}, summary, cardList(rest, cards)));
   }
-  return { list, open: (citation) => cards.get(citation.number)?.open(citation) };
+  const open = (citation) => cards.get(citation.number)?.open(citation);
+  return { list, open, standing: tellStanding(passages, cards.values()) };
 }
 
 function cardList(passages, cards) {
@@ -91,8 +93,13 @@ function card(passage, citations) {
     element("span", { className: "title", textContent: passage.title || passage.uri }),
     element("span", { className: "place" }, ...place(passage)),
   );
-  more.append(about(passage), aroundButton(passage, citations, excerpt));
+  const stale = element("div", { className: "stale-here" });
+  const why = element("div", {}, reasons(passage, null));
+  const shown = hasPage(passage) ? pageButton(passage, citations[0]) : null;
+  more.append(...[shown?.button, aroundButton(passage, citations, excerpt), why].filter(Boolean));
   const item = element("li", { className: citations.length ? "source cited" : "source" }, head, excerpt, more);
+  if (citations.length) excerpt.before(stale);
+  else more.append(stale);
 
   const unfold = (unfolded, lit = null) => {
     head.setAttribute("aria-expanded", String(unfolded));
@@ -101,7 +108,29 @@ function card(passage, citations) {
   };
   head.addEventListener("click", () => unfold(more.hidden));
   unfold(false);
-  return { item, open: (citation) => { unfold(true, citation); reveal(item, head); } };
+  const open = (citation) => {
+    unfold(true, citation);
+    shown?.show(citation);
+    reveal(item, head);
+  };
+  const tell = (stands) => {
+    stale.replaceChildren(...staleNotices(stands));
+    why.replaceChildren(reasons(passage, stands));
+  };
+  return { item, passage, open, tell };
+}
+
+/** A button whose place the drawn page takes, with whichever quotation was asked for last marked on it. */
+function pageButton(passage, first) {
+  const button = element("button", { type: "button", className: "plain", words: "showPage", values: [passage.place.page] });
+  let stands = button;
+  const show = (citation) => {
+    const page = pageView(passage, citation);
+    stands.replaceWith(page);
+    stands = page;
+  };
+  button.addEventListener("click", () => show(first));
+  return { button, show };
 }
 
 function reveal(item, head) {
@@ -117,15 +146,6 @@ function place({ place: { page, sheet, slide, heading } }) {
   if (slide !== null) parts.push(element("span", { words: "slide", values: [slide] }));
   if (heading) parts.push(element("span", { textContent: heading.replaceAll(" > ", " › ") }));
   return parts;
-}
-
-function about({ uri, version }) {
-  return element(
-    "p",
-    { className: "about" },
-    element("span", { textContent: uri }),
-    element("span", { words: "version", values: [version] }),
-  );
 }
 
 /** A passage's text with its quotations marked; folded, only what surrounds the first one. */
