@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from pages import Opened, opened
+from playwright.sync_api import Browser, expect
 
 from kiban.domain.access import EVERYONE, Principal
 from kiban.domain.document import Place
 from kiban.domain.feedback import Feedback
 from kiban.domain.question import Turn
 from kiban.errors import PartUnavailable
-from services.chat.testing import MemoryHouse, serving
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-QUIET = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync"
-).split()
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium on PATH (Debian: apt-get install chromium)"
-)
+from services.chat.testing import MemoryHouse
 
 HOTEL = (
     "𠮷野家𩸽店を除き、国内出張の宿泊費は11,000円を上限とする。"  # letters of two UTF-16 units each
@@ -36,40 +26,6 @@ HOSTILE = (
     "<style>@import 'https://evil.example/d.css'</style> [e]: https://evil.example/e.png"
 )
 EVERY = frozenset({EVERYONE})
-
-
-@dataclass
-class Chat:
-    """The page, and what it asked of the network."""
-
-    page: Page
-    url: str
-    house: MemoryHouse
-    requests: list[str]
-    mistakes: list[str]
-
-    def enter(self, subject: str = "sato") -> Page:
-        self.page.goto(f"{self.url}/#token={self.house.token(subject)}")
-        return self.page
-
-    def ask(self, question: str) -> None:
-        box = self.page.get_by_label("質問", exact=True)
-        box.fill(question)
-        box.press("Enter")
-
-    def waiting(self) -> list[Feedback]:
-        return self.house.desk.waiting(Principal("mori", frozenset({"curators"})))
-
-    def foreign(self) -> list[str]:
-        return [url for url in self.requests if not url.startswith(self.url)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -92,27 +48,24 @@ def house(tmp_path: Path) -> MemoryHouse:
     return house
 
 
+def waiting(house: MemoryHouse) -> list[Feedback]:
+    return house.desk.waiting(Principal("mori", frozenset({"curators"})))
+
+
 @pytest.fixture
-def chat(browser: Browser, house: MemoryHouse) -> Iterator[Chat]:
-    with serving(house) as url, browser.new_context(locale="ja-JP") as context:
-        page = context.new_page()
-        chat = Chat(page, url, house, [], [])
-        page.on("request", lambda request: chat.requests.append(request.url))
-        page.on("pageerror", lambda error: chat.mistakes.append(str(error)))
-        page.on("dialog", lambda dialog: chat.mistakes.append(dialog.message))
-        yield chat
-        assert chat.foreign() == []
-        assert chat.mistakes == []
+def chat(browser: Browser, house: MemoryHouse) -> Iterator[Opened]:
+    with opened(browser, house) as page:
+        yield page
 
 
-def test_a_token_in_the_address_signs_in_and_leaves_the_address(chat: Chat) -> None:
+def test_a_token_in_the_address_signs_in_and_leaves_the_address(chat: Opened) -> None:
     page = chat.enter("佐藤@nichirin.example")
     expect(page.get_by_text("佐藤@nichirin.example")).to_be_visible()
     assert page.url == f"{chat.url}/"
     assert "token=" not in page.evaluate("location.href + document.referrer + JSON.stringify(history.state)")
 
 
-def test_a_token_can_be_pasted_and_a_wrong_one_is_refused(chat: Chat) -> None:
+def test_a_token_can_be_pasted_and_a_wrong_one_is_refused(chat: Opened) -> None:
     chat.page.goto(chat.url)
     field = chat.page.get_by_label("アクセストークン")
     field.fill("a.b.c")
@@ -123,7 +76,7 @@ def test_a_token_can_be_pasted_and_a_wrong_one_is_refused(chat: Chat) -> None:
     expect(chat.page.get_by_label("質問", exact=True)).to_be_focused()
 
 
-def test_an_answer_streams_and_its_citation_opens_the_highlighted_quotation(chat: Chat) -> None:
+def test_an_answer_streams_and_its_citation_opens_the_highlighted_quotation(chat: Opened) -> None:
     page = chat.enter()
     chat.ask("東京の宿泊費は？")
     article = page.get_by_role("article")
@@ -141,19 +94,19 @@ def test_an_answer_streams_and_its_citation_opens_the_highlighted_quotation(chat
     expect(card).to_contain_text("第2版")
 
 
-def test_a_reader_confirms_a_source(chat: Chat) -> None:
+def test_a_reader_confirms_a_source(chat: Opened) -> None:
     page = chat.enter()
     chat.ask("東京の宿泊費は？")
     page.get_by_role("button", name="役に立った").click()
     page.get_by_role("button", name="出典 1 を読んで確かめた").click()
     expect(page.get_by_text("ほかの二人が確かめた")).to_be_visible()
     expect(page.get_by_role("button", name="出典 1 を読んで確かめた")).to_have_count(0)
-    (waiting,) = chat.waiting()
-    assert (waiting.author, waiting.rating, waiting.question) == ("sato", "up", "東京の宿泊費は？")
-    assert waiting.evidence and waiting.evidence.quote.startswith("東京２３区内に限り")
+    (kept,) = waiting(chat.house)
+    assert (kept.author, kept.rating, kept.question) == ("sato", "up", "東京の宿泊費は？")
+    assert kept.evidence and kept.evidence.quote.startswith("東京２３区内に限り")
 
 
-def test_a_reader_corrects_an_answer_and_has_to_quote(chat: Chat) -> None:
+def test_a_reader_corrects_an_answer_and_has_to_quote(chat: Opened) -> None:
     page = chat.enter()
     chat.ask("東京の宿泊費は？")
     page.get_by_role("button", name="正しくない").click()
@@ -164,11 +117,11 @@ def test_a_reader_corrects_an_answer_and_has_to_quote(chat: Chat) -> None:
     page.get_by_label("根拠の文").fill("国内出張の宿泊費は11,000円を上限とする。")
     page.get_by_role("button", name="送る").click()
     expect(page.get_by_text("ほかの二人が確かめた")).to_be_visible()
-    (waiting,) = chat.waiting()
-    assert (waiting.correction, waiting.rating) == ("11,000円", "down")
+    (kept,) = waiting(chat.house)
+    assert (kept.correction, kept.rating) == ("11,000円", "down")
 
 
-def test_what_stands_around_a_citation_can_be_read(chat: Chat) -> None:
+def test_what_stands_around_a_citation_can_be_read(chat: Opened) -> None:
     page = chat.enter()
     chat.ask("東京の宿泊費は？")
     page.get_by_role("button", name="出典 1 を開く").click()
@@ -176,7 +129,7 @@ def test_what_stands_around_a_citation_can_be_read(chat: Chat) -> None:
     expect(page.locator(".around")).to_contain_text("日当は出張の日数による。")
 
 
-def test_an_abstention_is_honest_and_shows_the_nearest_documents(chat: Chat) -> None:
+def test_an_abstention_is_honest_and_shows_the_nearest_documents(chat: Opened) -> None:
     page = chat.enter()
     chat.ask("出張の社長は？")
     expect(page.locator("article.abstained")).to_contain_text("答えは見つかりませんでした")
@@ -185,7 +138,7 @@ def test_an_abstention_is_honest_and_shows_the_nearest_documents(chat: Chat) -> 
     assert page.locator(".cite").count() == 0
 
 
-def test_hostile_output_and_documents_stay_text(chat: Chat) -> None:
+def test_hostile_output_and_documents_stay_text(chat: Opened) -> None:
     page = chat.enter()
     chat.ask("攻撃して")
     article = page.get_by_role("article")
@@ -198,7 +151,7 @@ def test_hostile_output_and_documents_stay_text(chat: Chat) -> None:
     assert page.locator("main :is(img, script, style, a, iframe, link)").count() == 0
 
 
-def test_enter_that_confirms_a_conversion_does_not_send(chat: Chat) -> None:
+def test_enter_that_confirms_a_conversion_does_not_send(chat: Opened) -> None:
     page = chat.enter()
     box = page.get_by_label("質問", exact=True)
     box.fill("しゅくはくひ")
@@ -209,7 +162,7 @@ def test_enter_that_confirms_a_conversion_does_not_send(chat: Chat) -> None:
     assert page.get_by_role("article").count() == 0
 
 
-def test_an_answer_can_be_stopped(chat: Chat) -> None:
+def test_an_answer_can_be_stopped(chat: Opened) -> None:
     chat.house.write = lambda turns: "長い話です。" * 500
     chat.house.pause = 0.02
     page = chat.enter()
@@ -222,7 +175,7 @@ def test_an_answer_can_be_stopped(chat: Chat) -> None:
     assert chat.house.listening == 0  # and the server has stopped the model
 
 
-def test_a_part_that_fails_is_named_and_asking_again_works(chat: Chat) -> None:
+def test_a_part_that_fails_is_named_and_asking_again_works(chat: Opened) -> None:
     chat.house.fails_with = PartUnavailable("vLLM at http://gpu1:8000")
     page = chat.enter()
     chat.ask("宿泊費は？")
@@ -233,7 +186,7 @@ def test_a_part_that_fails_is_named_and_asking_again_works(chat: Chat) -> None:
     assert page.get_by_role("article").count() == 1
 
 
-def test_a_session_that_has_ended_asks_for_a_token_again(chat: Chat) -> None:
+def test_a_session_that_has_ended_asks_for_a_token_again(chat: Opened) -> None:
     page = chat.enter()
     page.evaluate("sessionStorage.setItem('kiban-token', 'a.b.c')")
     chat.ask("宿泊費は？")
@@ -241,7 +194,7 @@ def test_a_session_that_has_ended_asks_for_a_token_again(chat: Chat) -> None:
     assert page.evaluate("sessionStorage.getItem('kiban-token')") is None
 
 
-def test_the_language_can_be_switched_and_is_remembered(chat: Chat) -> None:
+def test_the_language_can_be_switched_and_is_remembered(chat: Opened) -> None:
     page = chat.enter()
     chat.ask("東京の宿泊費は？")
     expect(page.locator(".source.cited")).to_contain_text("4ページ")
@@ -253,7 +206,7 @@ def test_the_language_can_be_switched_and_is_remembered(chat: Chat) -> None:
     expect(page.get_by_role("heading", name="Ask your company’s documents.")).to_be_visible()
 
 
-def test_what_was_said_before_goes_along(chat: Chat) -> None:
+def test_what_was_said_before_goes_along(chat: Opened) -> None:
     turns: list[Turn] = []
     chat.house.write = lambda asked: (turns.extend(asked), "はい。")[1]
     page = chat.enter()
@@ -266,7 +219,7 @@ def test_what_was_said_before_goes_along(chat: Chat) -> None:
     assert [turn.text for turn in turns[-3:-1]] == ["宿泊費は？", "はい。"]
 
 
-def test_an_earlier_conversation_is_read_again_gone_on_with_and_deleted(chat: Chat) -> None:
+def test_an_earlier_conversation_is_read_again_gone_on_with_and_deleted(chat: Opened) -> None:
     page = chat.enter()
     chat.ask("東京の宿泊費は？")
     expect(page.locator(".source.cited")).to_be_visible()
@@ -287,7 +240,7 @@ def test_an_earlier_conversation_is_read_again_gone_on_with_and_deleted(chat: Ch
     assert chat.house.kept.all(Principal("sato", frozenset())) == []
 
 
-def test_an_earlier_answer_from_what_may_not_be_read_now_is_not_shown(chat: Chat) -> None:
+def test_an_earlier_answer_from_what_may_not_be_read_now_is_not_shown(chat: Opened) -> None:
     page = chat.enter()
     chat.ask("東京の宿泊費は？")
     expect(page.locator(".source.cited")).to_be_visible()
@@ -300,7 +253,7 @@ def test_an_earlier_answer_from_what_may_not_be_read_now_is_not_shown(chat: Chat
     assert "13,800" not in page.content()
 
 
-def test_a_screen_reader_hears_whole_answers_and_the_keyboard_reaches_everything(chat: Chat) -> None:
+def test_a_screen_reader_hears_whole_answers_and_the_keyboard_reaches_everything(chat: Opened) -> None:
     page = chat.enter()
     chat.ask("東京の宿泊費は？")
     expect(page.get_by_role("article")).to_have_attribute("aria-busy", "false")
@@ -314,7 +267,7 @@ def test_a_screen_reader_hears_whole_answers_and_the_keyboard_reaches_everything
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])
-def test_nothing_is_cut_off_at_any_width(chat: Chat, width: int) -> None:
+def test_nothing_is_cut_off_at_any_width(chat: Opened, width: int) -> None:
     chat.page.set_viewport_size({"width": width, "height": 800})
     page = chat.enter("a-very-long-name-of-a-person@subsidiary.nichirin.example")
     chat.ask("攻撃して")

@@ -56,8 +56,8 @@ def false_citations(stage: Stage) -> Figure:
         "0",
         invalid == secret == 0 and honest.proven > 0,
         len(told),
-        f"an honest one is shown with {honest.proven} proven; {sum(o.proven for o in told)} true words with a "
-        "false number are shown with the number of where they stand",
+        f"an honest one is shown with {honest.proven} proven; {sum(o.proven for o in told)} true words with "
+        "a false number are shown with the number of where they stand",
     )
 
 
