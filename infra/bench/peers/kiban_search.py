@@ -40,7 +40,8 @@ class Kiban:
         self._library, self._index = PostgresLibrary(postgres), PostgresSearch(postgres)
         self._queue = PostgresQueue(postgres)
         self._vectors = load.vector_of()
-        self._terms = dict(zip(load.questions, load.question_terms, strict=True))
+        self._terms = dict(zip(load.parts, load.part_terms, strict=True))
+        self._terms |= dict(zip(load.questions, load.question_terms, strict=True))
         self._who = Principal("bench", frozenset())
         self._numbers: dict[tuple[str, int], int] = {}
         self._arrivals = list(self._cut())

@@ -37,6 +37,9 @@ class Load:
     questions: list[str]
     question_terms: list[list[str]]
     question_vectors: np.ndarray
+    parts: list[str]  # of questions in two parts, for the side that takes them apart
+    part_terms: list[list[str]]
+    part_vectors: np.ndarray
 
     @property
     def url(self) -> str:
@@ -48,6 +51,7 @@ class Load:
     def vector_of(self) -> dict[str, list[float]]:
         """Return the embedder: it looks up."""
         known = dict(zip(self.texts, self.vectors.tolist(), strict=True))
+        known |= dict(zip(self.parts, self.part_vectors.tolist(), strict=True))
         return known | dict(zip(self.questions, self.question_vectors.tolist(), strict=True))
 
 
@@ -103,6 +107,7 @@ def _timed(work: object) -> float:
 def _read(folder: Path, dsn: str, passwords: dict[str, str]) -> Load:
     chunks = [json.loads(line) for line in (folder / "chunks.jsonl").open(encoding="utf-8")]
     asked = [json.loads(line) for line in (folder / "questions.jsonl").open(encoding="utf-8")]
+    parts = [json.loads(line) for line in (folder / "parts.jsonl").open(encoding="utf-8")]
     return Load(
         dsn,
         passwords,
@@ -113,4 +118,7 @@ def _read(folder: Path, dsn: str, passwords: dict[str, str]) -> Load:
         [question["text"] for question in asked],
         [question["terms"] for question in asked],
         np.load(folder / "questions.npy"),
+        [part["text"] for part in parts],
+        [part["terms"] for part in parts],
+        np.load(folder / "parts.npy"),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from kiban.bench.beir import JudgedQuestion
 from kiban.bench.kept import KeptEmbedder, Vectors
 from kiban.ingest.chunking import embedding_text
 from kiban.ports import Progress, Tokenizer
+from kiban.retrieve import decompose
 
 NOISE = 0.35  # length of the noise beside a unit vector: cosine 0.94 to the real one, as between near chunks
 
@@ -32,6 +33,9 @@ class PeerLoad:
     questions: list[str]
     question_terms: list[list[str]]
     question_vectors: Vectors
+    parts: list[str]  # of questions in two parts: our search asks for each, too
+    part_terms: list[list[str]]
+    part_vectors: Vectors
     embed_seconds: float
     embed_query_ms: float
 
@@ -47,10 +51,13 @@ class PeerLoad:
         """Write it as infra/bench/peers/speak.py reads it."""
         np.save(folder / "chunks.npy", self.vectors)
         np.save(folder / "questions.npy", self.question_vectors)
+        np.save(folder / "parts.npy", self.part_vectors)
         chunks = zip(self.document_of, self.texts, self.terms, strict=True)
         _write(folder / "chunks.jsonl", ({"document": d, "text": t, "terms": w} for d, t, w in chunks))
         asked = zip(self.questions, self.question_terms, strict=True)
         _write(folder / "questions.jsonl", ({"text": text, "terms": terms} for text, terms in asked))
+        parts = zip(self.parts, self.part_terms, strict=True)
+        _write(folder / "parts.jsonl", ({"text": text, "terms": terms} for text, terms in parts))
 
 
 def read(
@@ -66,8 +73,9 @@ def read(
     vectors = np.concatenate([rows for _, rows in found])
     asked = list({question.text: question for question in beir.questions(folder, limit)}.values())
     began = time.perf_counter()
-    question_vectors = np.array([embedder.query(question.text) for question in asked], dtype=np.float32)
+    question_vectors = _asked_for([question.text for question in asked], embedder, vectors.shape[1])
     each = (time.perf_counter() - began) / len(asked) * 1000
+    parts = list(dict.fromkeys(part for question in asked for part in decompose.parts(question.text)))
     return PeerLoad(
         name,
         [one.file.uri for one, _ in pieces],
@@ -78,6 +86,9 @@ def read(
         [question.text for question in asked],
         [tokenizer.terms(question.text) for question in asked],
         question_vectors,
+        parts,
+        [tokenizer.terms(part) for part in parts],
+        _asked_for(parts, embedder, vectors.shape[1]),
         seconds,
         each,
     )
@@ -102,9 +113,16 @@ def grown(load: PeerLoad, chunks: int, seed: int = 7) -> PeerLoad:
         load.questions,
         load.question_terms,
         load.question_vectors,
+        load.parts,
+        load.part_terms,
+        load.part_vectors,
         0.0,
         load.embed_query_ms,
     )
+
+
+def _asked_for(texts: Sequence[str], embedder: KeptEmbedder, dimensions: int) -> Vectors:
+    return np.array([embedder.query(text) for text in texts], dtype=np.float32).reshape(-1, dimensions)
 
 
 def _write(path: Path, rows: Iterable[dict[str, object]]) -> None:
