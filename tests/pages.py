@@ -54,7 +54,7 @@ class Opened:
 
 @contextmanager
 def opened(browser: Browser, house: MemoryHouse, **context: Any) -> Iterator[Opened]:
-    """Serve a house and open a window on it. Raises if something foreign was asked for, or a script failed."""
+    """Serve a house and open a window on it. Raises if something foreign was asked for, or a script fails."""
     with serving(house) as url, browser.new_context(locale="ja-JP", **context) as window:
         page = window.new_page()
         seen = Opened(page, url, house)
