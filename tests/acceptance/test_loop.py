@@ -27,7 +27,7 @@ from kiban.wiring.releases import ADAPTER
 pytestmark = pytest.mark.timeout(900)
 
 SECRET = "Osprey"  # only in hr/plan.md
-LEARNT = "travel.md"
+LEARNT = "leave.md"
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_answers_come_only_from_what_the_asker_may_read(stack: Stack) -> None:
 
 
 def test_every_citation_is_verbatim(stack: Stack) -> None:
-    answer = ask(stack, "alice", "What is the hotel limit for domestic travel?")
+    answer = ask(stack, "alice", "How many days of paid leave are there in the first year?")
     passages = {passage["document_id"]: passage["text"] for passage in answer["passages"]}
     assert answer["passages"][0]["uri"] == f"all/{LEARNT}"
     assert all(cited["quote"] in passages[cited["document_id"]] for cited in answer["citations"])
@@ -216,7 +216,7 @@ def test_deleting_a_document_withdraws_the_weights_that_saw_it(
     assert f"all/{LEARNT}" in [
         gone["uri"] for gone in stack.kiban("documents", "--state", "deleted")["documents"]
     ]
-    answer = ask(stack, "alice", "What is the hotel limit for domestic travel?")
+    answer = ask(stack, "alice", "How many days of paid leave are there in the first year?")
     assert answer["release"] != promoted.id
     assert all(passage["uri"] != f"all/{LEARNT}" for passage in answer["passages"])
     house.releases.withdraw(actor="acceptance test")
