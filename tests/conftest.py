@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -18,7 +19,14 @@ TABLES = (*LEARNING, "embedding", "posting", "sensitive", "picture", "chunk", "d
 TALLIES = ("graph", "zone_tally", "term_tally", "change_tally")
 RECORDS = ("answer_record", "answer_record_end", "exchange", "conversation")
 COUNTED = (*TALLIES, *RECORDS, "generation", "membership", "source", "tombstone", "zone")
+QUICK_FIRST = ("unit", "contract", "integration", "gpu", "browser", "acceptance")
 EMPTY = f"truncate {', '.join(f'kiban.{table}' for table in (*TABLES, *COUNTED))}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what is quick first; the house of the acceptance tests would go on working beside the others."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: QUICK_FIRST.index(item.path.relative_to(here).parts[0]))
 
 
 @pytest.fixture
