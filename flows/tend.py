@@ -30,6 +30,7 @@ def converge() -> None:
 def forget_what_is_old() -> None:
     house().records.forget_old()
     house().conversations.forget_old()
+    house().identity.forget_old()
 
 
 @task(cache_policy=NO_CACHE, retries=1, retry_delay_seconds=5)

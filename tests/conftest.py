@@ -18,7 +18,8 @@ LEARNING = ("decision", "feedback", "ledger", "release", "lineage", "curriculum"
 TABLES = (*LEARNING, "embedding", "posting", "sensitive", "picture", "chunk", "document")
 TALLIES = ("graph", "zone_tally", "term_tally", "change_tally")
 RECORDS = ("answer_record", "answer_record_end", "exchange", "conversation")
-COUNTED = (*TALLIES, *RECORDS, "generation", "membership", "source", "tombstone", "zone")
+CREDENTIALS = ("local_user", "token")
+COUNTED = (*TALLIES, *RECORDS, *CREDENTIALS, "generation", "membership", "source", "tombstone", "zone")
 QUICK_FIRST = ("unit", "contract", "integration", "gpu", "browser", "acceptance")
 EMPTY = f"truncate {', '.join(f'kiban.{table}' for table in (*TABLES, *COUNTED))}"
 

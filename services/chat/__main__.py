@@ -19,6 +19,7 @@ def main() -> None:
             house().conversations,
             house().views,
             Quota(settings.requests_per_minute, settings.answers_per_minute, settings.answers_at_once),
+            house().identity,
         ),
         host=settings.host,
         port=settings.chat_port,

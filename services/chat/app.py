@@ -17,12 +17,13 @@ from services.chat import (
     errors,
     feedback,
     identity,
+    login,
     operation,
     tools,
 )
 from services.chat.allowed import require_listed
 from services.chat.guard import Guard, admit
-from services.chat.house import ChatHouse, Conversations, Desk, Views
+from services.chat.house import ChatHouse, Conversations, Desk, Entry, Views
 from services.chat.metrics import MeasureRequests, Metrics
 from services.chat.quota import Bounded, Quota
 
@@ -30,10 +31,15 @@ PAGE = Path(__file__).parent / "page"
 
 
 def create_app(
-    house: ChatHouse, desk: Desk, kept: Conversations, views: Views, quota: Quota | None = None
+    house: ChatHouse,
+    desk: Desk,
+    kept: Conversations,
+    views: Views,
+    quota: Quota | None = None,
+    entry: Entry | None = None,
 ) -> FastAPI:
     """Return the app that answers for `house`, takes feedback at `desk`, keeps conversations in `kept` and
-    shows `views` beside them."""
+    shows `views` beside them. People log in at `entry`, where there is one."""
     # FastAPI's own documentation pages load scripts from elsewhere; the schema alone stays, for tools.
     app = FastAPI(
         title="Kiban",
@@ -49,9 +55,11 @@ def create_app(
     app.state.desk = desk
     app.state.kept = kept
     app.state.views = views
+    app.state.entry = entry
+    app.state.tries = login.Tries()
     app.state.metrics = Metrics()
     errors.install(app)
-    for part in (completions, conversations, documents, embeddings, feedback, identity, operation):
+    for part in (completions, conversations, documents, embeddings, feedback, identity, login, operation):
         app.include_router(part.router)
     tools.mount(app, house)
     app.add_api_route("/", _index, include_in_schema=False)

@@ -16,6 +16,7 @@ from kiban.errors import IdentityError
 from services.chat.allowed import Door, needed, require
 from services.chat.house import ChatHouse, Conversations, Desk, Views
 from services.chat.quota import Quota
+from services.chat.session import session_of
 
 LARGEST_BODY = 512 * 1024  # bytes
 
@@ -61,13 +62,19 @@ async def admit(request: Request) -> None:
 
 async def caller_of(request: Request, right: Right | Door) -> Caller:
     """Return who calls, from the token alone, if they may do this. Raises as `admit` does."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise IdentityError("a header `Authorization: Bearer TOKEN` is needed")
-    caller = await asyncio.to_thread(house_of(request).caller, token.strip())
+    caller = await asyncio.to_thread(house_of(request).caller, _token_of(request))
     cast(Quota, request.app.state.quota).request(caller.who)
     require(caller, right)
     return caller
+
+
+def _token_of(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token.strip():
+        return token.strip()
+    if scheme or not (session := session_of(request)):
+        raise IdentityError("a header `Authorization: Bearer TOKEN` is needed")
+    return session
 
 
 def admitted(request: Request) -> Caller:

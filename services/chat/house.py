@@ -96,6 +96,33 @@ class Views(Protocol):
         ...
 
 
+class Entry(Protocol):
+    """`kiban.wiring.Identity`, as far as the page's logging in goes. Each function may block."""
+
+    @property
+    def takes_passwords(self) -> bool:
+        """Tell whether people log in with passwords of this house."""
+        ...
+
+    @property
+    def over_tls(self) -> bool:
+        """Tell whether browsers reach the page by https."""
+        ...
+
+    @property
+    def session_seconds(self) -> int:
+        """Return how long a session lasts."""
+        ...
+
+    def log_in(self, name: str, password: str) -> str:
+        """Return the token of a new session. Raises IdentityError."""
+        ...
+
+    def log_out(self, token: str) -> None:
+        """End a session. Raises IdentityError for what is none."""
+        ...
+
+
 class Desk(Protocol):
     """`kiban.wiring.FeedbackDesk`, as far as the chat service knows it. Each function may block."""
 

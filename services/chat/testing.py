@@ -43,7 +43,7 @@ from kiban.domain.question import (
 from kiban.domain.roles import Caller, RoleGroups, rights_of
 from kiban.domain.standing import Readers, Stale, Standing
 from kiban.domain.text import Span, normal_form
-from kiban.errors import NotPermitted, UnsupportedFormat
+from kiban.errors import IdentityError, NotPermitted, UnsupportedFormat
 from kiban.testing import MemoryFeedback
 from services.chat.app import create_app
 from services.chat.quota import Quota
@@ -55,7 +55,7 @@ Writer = Callable[[Sequence[Turn]], Sequence[str]]
 @contextmanager
 def serving(house: MemoryHouse, quota: Quota | None = None) -> Iterator[str]:
     """Serve a house on a free port of this machine; yield its URL."""
-    with listening(create_app(house, house.desk, house.kept, house.views, quota)) as url:
+    with listening(create_app(house, house.desk, house.kept, house.views, quota, house.entry)) as url:
         yield url
 
 
@@ -92,6 +92,7 @@ class MemoryHouse:
         self.listening = 0  # answers being written now
         self.desk = MemoryDesk(self)
         self.kept = MemoryConversations(self)
+        self.entry = MemoryEntry(self)
         self.views = MemoryViews(self)
 
     def shelve(
@@ -238,6 +239,29 @@ class MemoryViews:
         if not self._house.document(document_id, who) or number not in self.pages:
             raise UnsupportedFormat("it has no pages to draw")
         return self.pages[number]
+
+
+class MemoryEntry:
+    """Where people of `passwords` log in; a session is an ordinary token."""
+
+    over_tls = False
+    session_seconds = 3600
+
+    def __init__(self, house: MemoryHouse) -> None:
+        self._house = house
+        self.passwords: dict[str, str] = {}
+
+    @property
+    def takes_passwords(self) -> bool:
+        return bool(self.passwords)
+
+    def log_in(self, name: str, password: str) -> str:
+        if self.passwords.get(name) != password:
+            raise IdentityError("name and password do not belong together")
+        return self._house.token(name)
+
+    def log_out(self, token: str) -> None:
+        self._house.caller(token)
 
 
 class MemoryDesk:

@@ -127,6 +127,10 @@ class Settings(BaseSettings):
     )
     mcp_token: str | None = Field(None, description="The token with which `kiban mcp` asks, without --as")
     token_audience: str = Field("kiban", description="The audience a token must name")
+    page_url: str = Field(
+        "", pattern=r"^(https?://[^/]+)?$", description="Where browsers reach the page; empty: HOST:CHAT_PORT"
+    )
+    session_hours: int = Field(12, ge=1, description="How long somebody stays logged in on the page")
     readers: str = Field("everyone", description="The group that may ask and search")
     curators: str = Field("curators", description="The group that decides what is learnt from feedback")
     operators: str = Field("operators", description="The group that sees how the house stands")

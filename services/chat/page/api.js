@@ -1,6 +1,7 @@
 // The chat API, as the page uses it. The token lives in this tab alone.
 
 const TOKEN = "kiban-token";
+let logged = ""; // the name under which somebody is logged in, by a cookie that scripts cannot read
 
 /** A request that failed, with the server's own words. Status 0: no server was reached. */
 export class Refusal extends Error {
@@ -19,11 +20,28 @@ export function takeTokenFromAddress() {
 }
 
 export const keepToken = (token) => sessionStorage.setItem(TOKEN, token.trim());
-export const forgetToken = () => sessionStorage.removeItem(TOKEN);
-export const hasToken = () => sessionStorage.getItem(TOKEN) !== null;
+export const hasToken = () => sessionStorage.getItem(TOKEN) !== null || logged !== "";
+
+export function forgetToken() {
+  sessionStorage.removeItem(TOKEN);
+  logged = "";
+}
+
+/** Learn whether somebody is logged in. */
+export async function lookForSession() {
+  if (sessionStorage.getItem(TOKEN) !== null) return;
+  const reply = await fetch("/v1/me");
+  if (reply.ok) logged = (await reply.json()).subject;
+}
+
+export const waysIn = async () => (await send("/login")).json();
+export const logIn = (name, password) =>
+  send("/login/password", { method: "POST", body: JSON.stringify({ name, password }) });
+export const logOut = () => send("/login/end", { method: "POST" });
 
 /** The name in the token, for display alone: only the server decides whether it is true. */
 export function subject() {
+  if (logged) return logged;
   try {
     const claims = sessionStorage.getItem(TOKEN).split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
     const bytes = Uint8Array.from(atob(claims), (letter) => letter.charCodeAt(0));
@@ -88,7 +106,8 @@ export async function* ask(messages, conversation, scope, signal) {
 }
 
 async function send(path, options = {}) {
-  const headers = { Authorization: `Bearer ${sessionStorage.getItem(TOKEN)}`, "Content-Type": "application/json" };
+  const token = sessionStorage.getItem(TOKEN);
+  const headers = { "Content-Type": "application/json", ...(token && { Authorization: `Bearer ${token}` }) };
   let reply;
   try {
     reply = await fetch(path, { ...options, headers });

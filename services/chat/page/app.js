@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { offerBrightness } from "./brightness.js";
 import { copyButton } from "./copy.js";
 import { feedbackLine } from "./feedback.js";
+import { offerLogin } from "./login.js";
 import { chosenScope, offerScope } from "./scope.js";
 import { closeShelf, openShelf } from "./shelf.js";
 import { element, proven, sourceList } from "./render.js";
@@ -22,8 +23,8 @@ function start() {
   api.takeTokenFromAddress();
   translate();
   find("language").addEventListener("click", () => { switchLanguage(); translate(); nameLanguage(); });
-  find("leave").addEventListener("click", () => { api.forgetToken(); location.reload(); });
-  find("sign-in").querySelector("form").addEventListener("submit", signIn);
+  find("leave").addEventListener("click", leave);
+  find("by-token").addEventListener("submit", signIn);
   find("ask").addEventListener("submit", (event) => { event.preventDefault(); submit(); });
   find("earlier").addEventListener("click", () => openShelf(readAgain, forgotten));
   find("new").addEventListener("click", () => { if (!running) startAfresh(); });
@@ -32,7 +33,14 @@ function start() {
   offerBrightness(find("brightness"));
   offerScope();
   nameLanguage();
-  show(api.hasToken());
+  offerLogin(() => show(true), refuseSignIn);
+  api.lookForSession().catch(() => {}).finally(() => show(api.hasToken())); // asking will say what is wrong
+}
+
+async function leave() {
+  await api.logOut().catch(() => {}); // its cookie may be gone, and no server in reach
+  api.forgetToken();
+  location.reload();
 }
 
 function nameLanguage() {

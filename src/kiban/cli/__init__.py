@@ -24,6 +24,8 @@ MODULES = {
     "kiban.cli.sources": ("sources",),
     "kiban.cli.bench": ("bench",),
     "kiban.cli.feedback": ("feedback",),
+    "kiban.cli.users": ("users",),
+    "kiban.cli.tokens": ("tokens",),
     "kiban.cli.records": ("records",),
     "kiban.cli.search": ("search", "mcp"),
     "kiban.cli.generations": ("generations",),

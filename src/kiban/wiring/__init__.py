@@ -18,6 +18,7 @@ from kiban.wiring.evidence import Evidence
 from kiban.wiring.feedback import FeedbackDesk
 from kiban.wiring.furniture import Furniture
 from kiban.wiring.generations import Generations
+from kiban.wiring.identity import Identity
 from kiban.wiring.nights import Nights
 from kiban.wiring.records import Records
 from kiban.wiring.releases import Releases
@@ -37,6 +38,7 @@ class House:
         self.generations = Generations(self.furniture, self.releases)
         self.records = Records(self.furniture)
         self.answers = Answers(self.furniture, self.releases, self.records)
+        self.identity = Identity(self.furniture)
         self.conversations = Conversations(self.furniture)
         self.views = Views(self.furniture)
         self.feedback = FeedbackDesk(self.furniture)

@@ -18,8 +18,10 @@ from kiban.backends.nights import NightShelf
 from kiban.backends.parsers.jail import JailedParser
 from kiban.backends.parsers.page_drawer import PageDrawer
 from kiban.backends.parsers.worker_process import Limits
+from kiban.backends.passwords import Passwords
 from kiban.backends.postgres.connect import Postgres
 from kiban.backends.postgres.conversations import PostgresConversations
+from kiban.backends.postgres.credentials import PostgresCredentials
 from kiban.backends.postgres.feedback import PostgresFeedback
 from kiban.backends.postgres.generations import PostgresGenerations
 from kiban.backends.postgres.ledger import PostgresLedger
@@ -344,6 +346,14 @@ class Furniture:
     @cached_property
     def pseudonyms(self) -> Pseudonyms:
         return Pseudonyms(self.settings.state / "identity")
+
+    @cached_property
+    def credentials(self) -> PostgresCredentials:
+        return PostgresCredentials(self.postgres)
+
+    @cached_property
+    def passwords(self) -> Passwords:
+        return Passwords()
 
     @cached_property
     def issuer(self) -> LocalIssuer:

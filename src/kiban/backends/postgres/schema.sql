@@ -18,6 +18,26 @@ create table if not exists kiban.membership (
     primary key (person, group_name, source)
 );
 
+-- Whom this house itself knows, with the argon2id hash of a password; without one it is a service.
+create table if not exists kiban.local_user (
+    name text primary key check (name <> ''),
+    password text not null,
+    made timestamptz not null default now()
+);
+
+-- Tokens of services, and of sessions of the page, by the hash of their random half.
+create table if not exists kiban.token (
+    id text primary key,
+    secret_sha256 bytea not null,
+    subject text not null,
+    scopes text[],  -- null: all that the subject may do
+    purpose text not null check (purpose in ('service', 'session')),
+    note text not null,
+    made timestamptz not null default now(),
+    expires timestamptz not null,
+    revoked timestamptz
+);
+
 create table if not exists kiban.document (
     id bigint generated always as identity primary key,
     source text not null,
@@ -639,6 +659,7 @@ grant execute on function kiban.forget_answers to kiban_writer;
 grant select, insert on kiban.answer_record to kiban_writer;
 grant select on kiban.answer_record_end to kiban_writer;
 
+grant select, insert, update, delete on kiban.local_user, kiban.token to kiban_writer;
 grant usage on schema kiban to kiban_writer, kiban_reader;
 grant select, insert, update, delete on kiban.zone, kiban.membership, kiban.source, kiban.tombstone, kiban.document,
     kiban.chunk, kiban.posting, kiban.embedding, kiban.curriculum, kiban.lineage to kiban_writer;

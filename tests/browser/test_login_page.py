@@ -1,0 +1,63 @@
+"""Logging in, in headless Chromium."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from services.chat.testing import MemoryHouse, serving
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium on PATH (Debian: apt-get install chromium)"
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, tmp_path: Path) -> Iterator[Page]:
+    house = MemoryHouse(tmp_path, {}, lambda turns: "資料に記載がありません。")
+    house.entry.passwords["sato"] = "正しい馬の電池"
+    with serving(house) as url, browser.new_context(locale="ja-JP") as context:
+        page = context.new_page()
+        page.goto(url)
+        yield page
+
+
+def log_in(page: Page, password: str) -> None:
+    page.get_by_label("名前").fill("sato")
+    page.get_by_label("パスワード").fill(password)
+    page.get_by_role("button", name="ログイン", exact=True).click()
+
+
+def test_a_person_logs_in_stays_so_and_leaves(page: Page) -> None:
+    log_in(page, "正しい馬の電池")
+    expect(page.get_by_text("sato")).to_be_visible()
+    page.reload()
+    box = page.get_by_label("質問", exact=True)
+    box.fill("宿泊費は？")
+    box.press("Enter")
+    expect(page.get_by_role("article")).to_have_attribute("aria-busy", "false")
+    assert "kiban-session" not in page.evaluate("document.cookie + JSON.stringify({...sessionStorage})")
+    page.get_by_role("button", name="退出").click()
+    expect(page.get_by_label("パスワード")).to_be_visible()
+    assert page.context.cookies() == []
+
+
+def test_a_wrong_password_is_said_so_and_is_not_left_in_the_field(page: Page) -> None:
+    log_in(page, "間違った馬の電池")
+    expect(page.get_by_role("alert")).to_contain_text("ログインできませんでした")
+    expect(page.get_by_label("パスワード")).to_have_value("")
+    log_in(page, "正しい馬の電池")
+    expect(page.get_by_label("質問", exact=True)).to_be_visible()
