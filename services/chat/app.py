@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
 
@@ -45,7 +47,7 @@ def create_app(
         title="Kiban",
         docs_url=None,
         redoc_url=None,
-        lifespan=tools.lifespan,
+        lifespan=_running,
         dependencies=[Depends(admit)],
     )
     quota = quota or Quota()
@@ -68,6 +70,12 @@ def create_app(
     app.add_middleware(Guard)
     app.add_middleware(MeasureRequests, metrics=app.state.metrics)
     return app
+
+
+@asynccontextmanager
+async def _running(app: FastAPI) -> AsyncIterator[None]:
+    async with app.state.house.open(), tools.lifespan(app):
+        yield
 
 
 async def _index() -> FileResponse:

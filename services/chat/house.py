@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from kiban.domain.access import Principal
@@ -29,6 +30,10 @@ from kiban.domain.text import Span
 class ChatHouse(Protocol):
     """`kiban.wiring.House`, as far as the chat service knows it. Plain functions may block: each is called
     in a thread."""
+
+    def open(self) -> AbstractAsyncContextManager[object]:
+        """Keep open what answers are given through, for as long as the service runs."""
+        ...
 
     def caller(self, token: str) -> Caller:
         """Return who calls, and what they may do. Raises IdentityError."""

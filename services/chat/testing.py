@@ -7,7 +7,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,6 +124,9 @@ class MemoryHouse:
     def token(self, subject: str) -> str:
         return self.issuer.issue(subject, 1, AUDIENCE)
 
+    def open(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
+
     def caller(self, token: str) -> Caller:
         subject = self._verifier.subject(token)
         groups = self._groups.get(subject, frozenset())
@@ -173,7 +176,14 @@ class MemoryHouse:
         return harmlessly(written, form)
 
     async def stream(
-        self, turns: Sequence[Turn], *, model: str, max_tokens: int, salt: str = "", form: Form = PROSE
+        self,
+        turns: Sequence[Turn],
+        *,
+        model: str,
+        max_tokens: int,
+        salt: str = "",
+        session: str = "",
+        form: Form = PROSE,
     ) -> AsyncIterator[str | Usage]:
         self.listening += 1
         try:

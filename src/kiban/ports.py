@@ -264,14 +264,22 @@ class Generator(Protocol):
     """The model that writes."""
 
     def stream(
-        self, turns: Sequence[Turn], *, model: str, max_tokens: int, salt: str = "", form: Form = PROSE
+        self,
+        turns: Sequence[Turn],
+        *,
+        model: str,
+        max_tokens: int,
+        salt: str = "",
+        session: str = "",
+        form: Form = PROSE,
     ) -> AsyncIterator[str | Usage]:
         """Yield pieces of text, greedily decoded, and last what they cost, where that is counted.
 
         Of the form, `stop` and `schema` are followed. Raises PartUnavailable.
 
         What was computed under one salt is not reused under another, so that nobody can tell by the
-        time to the first piece what people with other readers' documents have asked.
+        time to the first piece what people with other readers' documents have asked. Questions of one
+        `session` are best answered in one place, where that has been computed.
         """
         ...
 

@@ -18,7 +18,14 @@ class Scripted:
         self.closed = False
 
     async def stream(
-        self, turns: Sequence[Turn], *, model: str, max_tokens: int, salt: str = "", form: Form = PROSE
+        self,
+        turns: Sequence[Turn],
+        *,
+        model: str,
+        max_tokens: int,
+        salt: str = "",
+        session: str = "",
+        form: Form = PROSE,
     ) -> AsyncIterator[str | Usage]:
         self.asked, self.max_tokens = turns, max_tokens
         try:

@@ -25,12 +25,13 @@ async def converse(
     form: Form = PROSE,
     closed_book: bool = False,
     salt: str = "",
+    session: str = "",
 ) -> AsyncGenerator[str | Answer]:
     """Yield the text piece by piece, as soon as it is proven, and last the whole Answer.
 
     Without passages there is no evidence, so the model is not even asked; `closed_book` asks it all the
     same, which only a judge wants. An answer that follows a schema quotes nothing, and is empty when it
-    abstains. `salt` is the Generator's. Raises PartUnavailable.
+    abstains. `salt` and `session` are the Generator's. Raises PartUnavailable.
     """
     if not passages and not closed_book:
         nothing = "" if form.schema else abstention(language(question))
@@ -44,7 +45,7 @@ async def converse(
     usage: Usage | None = None
     turns = render(question, passages, history)
     limit = min(form.max_tokens or LONGEST_ANSWER, LONGEST_ANSWER)
-    pieces = generator.stream(turns, model=model, max_tokens=limit, salt=salt, form=form)
+    pieces = generator.stream(turns, model=model, max_tokens=limit, salt=salt, session=session, form=form)
     async with aclosing(pieces):  # type: ignore[type-var]
         async for piece in pieces:
             if isinstance(piece, Usage):

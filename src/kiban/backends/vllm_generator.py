@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
+import asyncio
 import json
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from types import TracebackType
@@ -12,43 +11,55 @@ from typing import Any, Self
 
 import aiohttp
 
+from kiban.backends.fleet import Fleet
 from kiban.domain.question import PROSE, Form, Turn, Usage
 from kiban.errors import ModelUnwell, PartError, PartUnavailable, UnknownModel
 
 CONNECT_TIMEOUT = 5.0  # seconds
-SHUNNED_FOR = 10.0  # seconds that a server which did not answer is asked last
+HEALTH_TIMEOUT = aiohttp.ClientTimeout(total=2.0)
+KEPT_FOR = (
+    4.0  # seconds that a connection may idle: less than the 5 after which uvicorn, under vLLM, closes it
+)
 
 
 class VllmGenerator:
-    """Streams chat completions, greedily decoded, from the servers in turn.
+    """Streams chat completions, greedily decoded, from one of the servers.
 
-    A server that does not begin to answer is passed over for the next, and asked last for a while. Inside
-    `async with`, connections are kept open between calls; outside, each call opens its own, so that any event
-    loop may use it.
+    A server that does not begin to answer is passed over for the next and left out for a while; it comes back
+    when it answers a look at its health, which no question waits for. Inside `async with`, connections are
+    kept open between calls from the same event loop; other calls open their own.
     `timeout` is the longest silence in seconds, before the first piece and between pieces.
     """
 
     def __init__(self, urls: Sequence[str], timeout: float = 120.0, *, api_key: str = "") -> None:
-        self._urls = tuple(url.rstrip("/") for url in urls)
-        self._turn = itertools.count()
-        self._shunned_until = dict.fromkeys(self._urls, 0.0)
+        self._fleet = Fleet([url.rstrip("/") for url in urls])
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=timeout)
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._session: aiohttp.ClientSession | None = None
+        self._kept: tuple[asyncio.AbstractEventLoop, aiohttp.ClientSession] | None = None
+        self._looking: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(timeout=self._timeout, headers=self._headers)
+        self._kept = (asyncio.get_running_loop(), self._session())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        kept, self._kept = self._kept, None
+        for looking in self._looking:
+            looking.cancel()
+        if kept is not None:
+            await kept[1].close()
 
     async def stream(
-        self, turns: Sequence[Turn], *, model: str, max_tokens: int, salt: str = "", form: Form = PROSE
+        self,
+        turns: Sequence[Turn],
+        *,
+        model: str,
+        max_tokens: int,
+        salt: str = "",
+        session: str = "",
+        form: Form = PROSE,
     ) -> AsyncIterator[str | Usage]:
         """Yield pieces of text, and last the usage. Closing the iterator closes the request, and vLLM stops
         writing.
@@ -58,37 +69,60 @@ class VllmGenerator:
         """
         body = {**_body(turns, model, max_tokens, salt), **_form(form)}
         unwell: ModelUnwell | None = None
-        for left, url in enumerate(self._in_turn(), start=1 - len(self._urls)):
+        self._look_for_the_lost()
+        for left, url in enumerate(self._fleet.order(session), start=1 - len(self._fleet)):
             begun = False
             try:
-                async with self._connection() as session, aclosing(_pieces(session, url, body)) as pieces:
-                    async for piece in pieces:
-                        begun = True
-                        yield piece
+                async with self._connection() as connection:
+                    with self._fleet.at_work(url):
+                        async with aclosing(_pieces(connection, url, body)) as pieces:
+                            async for piece in pieces:
+                                if not begun:
+                                    self._fleet.answers(url)
+                                begun = True
+                                yield piece
                 return
             except PartUnavailable as error:
+                if not isinstance(error, ModelUnwell):
+                    self._fleet.fails(url)
                 if begun:
                     raise ModelUnwell(error.detail) from error
                 if isinstance(error, ModelUnwell):
                     unwell = unwell or error
-                else:
-                    self._shunned_until[url] = time.monotonic() + SHUNNED_FOR
                 if left == 0:
                     raise unwell or error from error
 
-    def _in_turn(self) -> list[str]:
-        """Return the servers in the order of this turn, those that did not answer lately last."""
-        first, now = next(self._turn) % len(self._urls), time.monotonic()
-        in_turn = (*self._urls[first:], *self._urls[:first])
-        return sorted(in_turn, key=lambda url: self._shunned_until[url] > now)
+    def _look_for_the_lost(self) -> None:
+        """See beside the question whether servers that were left out are back."""
+        for url in self._fleet.to_look_at():
+            looking = asyncio.create_task(self._look(url))
+            self._looking.add(looking)
+            looking.add_done_callback(self._looking.discard)
+
+    async def _look(self, url: str) -> None:
+        with self._fleet.look(url):
+            try:
+                async with (
+                    self._connection() as connection,
+                    connection.get(f"{url}/health", timeout=HEALTH_TIMEOUT) as response,
+                ):
+                    well = response.status < 500  # a server of another kind may know no such route
+            except (aiohttp.ClientError, TimeoutError):
+                well = False
+        (self._fleet.answers if well else self._fleet.fails)(url)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[aiohttp.ClientSession]:
-        if self._session is not None:
-            yield self._session
+        if self._kept is not None and self._kept[0] is asyncio.get_running_loop():
+            yield self._kept[1]
             return
-        async with aiohttp.ClientSession(timeout=self._timeout, headers=self._headers) as session:
+        async with self._session() as session:
             yield session
+
+    def _session(self) -> aiohttp.ClientSession:
+        # As many connections as there are questions: who may ask at once is limited elsewhere.
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_FOR)
+        return aiohttp.ClientSession(connector=connector, timeout=self._timeout, headers=self._headers)
 
 
 def _body(turns: Sequence[Turn], model: str, max_tokens: int, salt: str) -> dict[str, Any]:
@@ -118,7 +152,7 @@ async def _pieces(
     """Yield what one server writes."""
     cut = False
     try:
-        async with session.post(f"{url}/v1/chat/completions", json=body) as response:
+        async with await _asked(session, f"{url}/v1/chat/completions", body) as response:
             if response.status != 200:
                 raise _refusal(url, response.status, body["model"], await response.text())
             async for data in _events(response, url):
@@ -130,6 +164,13 @@ async def _pieces(
                     yield Usage(used["prompt_tokens"], used["completion_tokens"], cut)
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         raise PartUnavailable(f"vLLM at {url}: {error or type(error).__name__}") from error
+
+
+async def _asked(session: aiohttp.ClientSession, url: str, body: dict[str, Any]) -> aiohttp.ClientResponse:
+    try:
+        return await session.post(url, json=body)
+    except aiohttp.ServerDisconnectedError:  # it had closed a connection that we had kept
+        return await session.post(url, json=body)
 
 
 async def _events(response: aiohttp.ClientResponse, url: str) -> AsyncIterator[dict[str, Any]]:

@@ -41,19 +41,20 @@ class ModelServer:
         self.keys: list[str] = []  # the Authorization headers of chats
 
     @contextmanager
-    def serving(self) -> Iterator[str]:
-        """Yield the address while it listens."""
+    def serving(self, port: int = 0) -> Iterator[str]:
+        """Yield the address while it listens; on any free port without one."""
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_post("/v1/completions", self._probabilities)
         app.router.add_post("/v1/load_lora_adapter", self._load)
         app.router.add_get("/v1/models", self._models)
+        app.router.add_get("/health", self._health)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         loop, enough, ready = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
 
         async def serve() -> None:
             await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            await web.TCPSite(runner, "127.0.0.1", port).start()
             ready.set()
             await enough.wait()
             await runner.cleanup()
@@ -110,6 +111,9 @@ class ModelServer:
             for name, path in self.host.paths.items()
         ]
         return web.json_response({"data": [base, *held]})
+
+    async def _health(self, request: web.Request) -> web.Response:
+        return web.Response()
 
     async def _load(self, request: web.Request) -> web.Response:
         body = await request.json()

@@ -67,7 +67,14 @@ class ScriptedGenerator:
         self.asked: list[tuple[tuple[Turn, ...], str]] = []
 
     async def stream(
-        self, turns: Sequence[Turn], *, model: str, max_tokens: int, salt: str = "", form: Form = PROSE
+        self,
+        turns: Sequence[Turn],
+        *,
+        model: str,
+        max_tokens: int,
+        salt: str = "",
+        session: str = "",
+        form: Form = PROSE,
     ) -> AsyncIterator[str | Usage]:
         self.asked.append((tuple(turns), model))
         text = self.write(turns, model)

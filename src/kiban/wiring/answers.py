@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -40,6 +40,10 @@ class Answers:
         self._releases = releases
         self._records = records
         self._identity = Identity(furniture)
+
+    def open(self) -> AbstractAsyncContextManager[object]:
+        """Keep the connections to the model servers open while a service runs."""
+        return self._furniture.generator
 
     def caller(self, token: str) -> Caller:
         """Return who calls, and what they may do. Raises IdentityError."""
@@ -193,6 +197,7 @@ class Answers:
             history=history,
             closed_book=closed_book,
             salt=salt_of(who, model),
+            session=who.subject,
             form=form,
         )
 
