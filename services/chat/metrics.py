@@ -30,6 +30,10 @@ class Metrics:
         self.citations = self._counter("kiban_chat_citations", "Proven quotations", [])
         self.refused_quotes = self._counter("kiban_chat_refused_quotes", "Quotations not verbatim", [])
 
+        self.refusals = self._counter(
+            "kiban_chat_refusals", "Answers that the company's policy refused or broke off", ["rule"]
+        )
+
     def page(self) -> bytes:
         return generate_latest(self._registry)
 
@@ -51,6 +55,8 @@ class Metrics:
         self.answers.inc()
         self.abstentions.inc(answer.abstained)
         self.failed.inc(answer.failed)
+        if answer.refused_by:
+            self.refusals.labels(answer.refused_by).inc()
         self.citations.inc(len(answer.citations))
         self.refused_quotes.inc(answer.refused_quotes)
 

@@ -24,6 +24,7 @@ EMBEDDER = "kiban-embedder"
 LONGEST_QUESTION = 4_000  # characters
 LONGEST_MESSAGE = 32_000
 LONGEST_SCHEMA = 16_000
+REFUSED = "社内の規定により回答できません。 Company policy does not allow an answer."
 NO_EVIDENCE = "資料に記載がありません。 The documents do not say."
 
 Json = dict[str, Any]
@@ -200,10 +201,14 @@ def event(data: Json) -> str:
 
 def _refusal(answer: Answer) -> str | None:
     """Return what is said instead of a JSON value for which there is no evidence."""
-    return NO_EVIDENCE if answer.abstained and not answer.text else None
+    if answer.text:
+        return None
+    return REFUSED if answer.refused_by else NO_EVIDENCE if answer.abstained else None
 
 
 def _ending(answer: Answer) -> str:
+    if answer.refused_by:
+        return "content_filter"
     return "length" if answer.usage and answer.usage.cut else "stop"
 
 
@@ -220,6 +225,7 @@ def answer_json(answer: Answer) -> Json:
         "abstained": answer.abstained,
         "failed": answer.failed,
         "refused_quotes": answer.refused_quotes,
+        "refused_by": answer.refused_by,
         "citations": [citation_json(citation) for citation in answer.citations],
         "passages": passages_json(answer.passages),
     }

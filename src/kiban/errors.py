@@ -23,6 +23,7 @@ KibanError
 │   └── HostileFile
 ├── IdentityError              the token does not prove who asks
 ├── NotPermitted               it does, and that person may not do this
+│   └── RefusedByPolicy          nobody of these groups may
 ├── LearningError              weights
 │   ├── MixedAudience            an example not everyone in the zone may read
 │   ├── SecretsLeft              an example that still holds a secret or personal data
@@ -151,6 +152,10 @@ class IdentityError(KibanError):
 
 class NotPermitted(KibanError):
     """This person may not do this."""
+
+
+class RefusedByPolicy(NotPermitted):
+    """The company's policy does not allow this to be asked."""
 
 
 class LearningError(KibanError):

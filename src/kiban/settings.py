@@ -146,6 +146,9 @@ class Settings(BaseSettings):
         48, ge=1, description="A source that was not listed for so long makes its documents stale"
     )
     old_days: int = Field(1095, ge=1, description="A document not modified for so long is called old")
+    policy: Path | None = Field(
+        None, description="The company's rules for questions and answers: infra/policy.example.toml"
+    )
     conversation_days: int = Field(90, ge=1, description="How long a person's conversations are kept")
     record_months: int = Field(6, ge=1, description="How long it is kept who was answered from what")
     exact_lane_limit: int = Field(20_000, ge=0, description="Search exactly up to this many visible chunks")

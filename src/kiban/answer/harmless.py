@@ -4,8 +4,8 @@ A document can tell the model to write a picture whose address holds a secret, a
 Markdown fetches it without a click (EchoLeak, CVE-2025-32711). Which clients render is not ours to choose, so
 nothing active leaves: the sign that would begin a picture, a link's address, a tag, a character reference or
 an address becomes its full-width twin. People read the same, and the twin has the same NFKC form, so
-quotations can still be compared. Signs that nobody sees (Unicode tags, which hide instructions, and those
-that turn around the direction of writing) go.
+quotations can still be compared. Signs that nobody sees go (Unicode tags, which hide instructions, and those
+that turn the direction of writing).
 
 What is shown as a source beside an answer stays letter by letter as it stands in the document.
 """

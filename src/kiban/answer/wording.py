@@ -37,6 +37,8 @@ class Wording:
     abstained: re.Pattern[str]  # also finds how models say it in their own words
     no_model: str  # shown to people, not to the model
     broken_off: str
+    refused: str
+    withheld: str
     page: str
     sheet: str
     slide: str
@@ -78,6 +80,8 @@ JAPANESE = Wording(
     ),
     no_model="いまは回答を書けません（モデルが応答していません）。見つかった資料は次のとおりです。",
     broken_off="（回答が途中で切れました。見つかった資料は次のとおりです。）",
+    refused="社内の規定により、この質問には回答できません。",
+    withheld="（社内の規定により、ここから先は表示できません。）",
     page="{}ページ",
     sheet="シート {}",
     slide="スライド{}",
@@ -114,6 +118,8 @@ ENGLISH = Wording(
     ),
     no_model="No answer can be written now, for the model does not respond. This is what was found:",
     broken_off="(The answer broke off. This is what was found:)",
+    refused="Company policy does not allow an answer to this question.",
+    withheld="(Company policy does not allow the rest to be shown.)",
     page="page {}",
     sheet="sheet {}",
     slide="slide {}",

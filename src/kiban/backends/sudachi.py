@@ -61,6 +61,14 @@ class SudachiTokenizer:
                 end = code.end()
         return found + self._units(text[end:])
 
+    def borders(self, text: str) -> frozenset[int]:
+        """Return where words begin or end in a text in NFKC, its own ends included."""
+        found, start = {0, len(text)}, 0
+        for piece in _pieces(text):
+            found.update(start + unit.end() for unit in self._sudachi.tokenize(piece))
+            start += len(piece)
+        return frozenset(found)
+
     def _units(self, text: str) -> list[str]:
         units: list[str] = []
         for piece in _pieces(text):

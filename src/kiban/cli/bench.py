@@ -19,6 +19,7 @@ from kiban.cli.attacks import attacks
 from kiban.cli.output import Json, bars
 from kiban.cli.parsing import parse
 from kiban.cli.peers import peers
+from kiban.cli.policing import policy
 from kiban.cli.quick import quick
 from kiban.cli.scale import scale
 from kiban.cli.secrets import secrets
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 bench = typer.Typer(help="Measure.", invoke_without_command=True)
 bench.command()(attacks)
 bench.command()(parse)
+bench.command()(policy)
 bench.command()(scale)
 bench.command()(peers)
 bench.command()(quick)

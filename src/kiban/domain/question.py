@@ -160,3 +160,4 @@ class Answer:
     refused_quotes: int = 0  # quotations that were not verbatim, shown without their number
     usage: Usage | None = None  # None when no model was asked, or its server does not count
     failed: bool = False  # no model wrote it to its end; a notice and what was found stand instead
+    refused_by: str = ""  # the rule of the company's policy that ended it; "" when none did

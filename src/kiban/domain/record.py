@@ -15,6 +15,7 @@ from kiban.domain.question import Passage
 class Ending(StrEnum):
     ANSWERED = "answered"
     ABSTAINED = "abstained"
+    REFUSED = "refused"  # by the company's policy
     FAILED = "failed"  # a part of the stack stopped answering
     LEFT = "left"  # whoever asked did not wait for the end
 
@@ -40,6 +41,7 @@ class Answered:
     refused_quotes: int  # quotations that were not verbatim
     ending: Ending
     milliseconds: int = 0  # from the question, once it had been searched for, to the end
+    refused_by: str = ""  # the rule of the company's policy that ended it
 
     @staticmethod
     def passages(passages: Iterable[Passage]) -> tuple[Shown, ...]:
@@ -73,6 +75,7 @@ class AnswerRecord:
             what.refused_quotes,
         ]
         told += [what.milliseconds] if what.milliseconds else []  # older lines were not timed
+        told += [what.refused_by] if what.refused_by else []
         sealed = json.dumps([seq, at.isoformat(), *told, what.ending.value, previous_hash])
         return cls(seq, at, what, previous_hash, hashlib.sha256(sealed.encode()).hexdigest())
 

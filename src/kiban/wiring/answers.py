@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from kiban.answer.converse import converse
 from kiban.answer.harmless import harmlessly
 from kiban.answer.steady import steadily
+from kiban.answer.withhold import refuse
 from kiban.domain.access import NOBODY, Principal
 from kiban.domain.document import Document
 from kiban.domain.learning import Weights
@@ -25,6 +27,7 @@ from kiban.retrieve.search import LANES, PICTURES, find
 from kiban.stack.parts import parts
 from kiban.wiring.furniture import BASE_MODEL, Furniture
 from kiban.wiring.identity import Identity
+from kiban.wiring.policy import Policing
 from kiban.wiring.records import Asked, Records
 from kiban.wiring.releases import Releases
 
@@ -40,6 +43,7 @@ class Answers:
         self._releases = releases
         self._records = records
         self._identity = Identity(furniture)
+        self._policing = Policing(furniture)
 
     def open(self) -> AbstractAsyncContextManager[object]:
         """Keep the connections to the model servers open while a service runs."""
@@ -62,7 +66,8 @@ class Answers:
         return self._furniture.issuer.issue(subject, hours, self._furniture.settings.token_audience)
 
     def find(self, question: str, who: Principal, limit: int = SHOWN) -> list[Passage]:
-        return self.find_with(self._releases.answering(who), question, who, limit)
+        asked = self._policing.searched(question, who)
+        return self._policing.shown(self.find_with(self._releases.answering(who), asked, who, limit), who)
 
     def search(
         self,
@@ -72,8 +77,9 @@ class Answers:
         lanes: Sequence[str] = LANES,
         scope: Scope = EVERYTHING,
     ) -> Found:
-        release = self._releases.answering(who).narrowed()
-        return Found(tuple(self.find_with(release, question, who, limit, lanes, scope=scope)), release.id)
+        release, asked = self._releases.answering(who).narrowed(), self._policing.searched(question, who)
+        found = self.find_with(release, asked, who, limit, lanes, scope=scope)
+        return Found(tuple(self._policing.shown(found, who)), release.id)
 
     def find_with(
         self,
@@ -128,14 +134,35 @@ class Answers:
     ) -> AsyncIterator[str | Answer]:
         """Yield text, and last the whole Answer, of which a line is kept."""
         release = await asyncio.to_thread(self._releases.answering, who)
-        search = partial(self.find_with, scope=scope, history=history)
-        passages = await asyncio.to_thread(search, release, question, who, SHOWN)
-        written = harmlessly(self._write(release, question, passages, history, who, form), form)
+        passages: list[Passage] = []
+        if rule := await asyncio.to_thread(self._policing.asked, question, history, who):
+            written = refuse(rule, question, release.narrowed().id, form)
+        else:
+            asked, said = await asyncio.to_thread(self._unnamed, question, history, who)
+            search = partial(self._found, scope=scope, history=said)
+            passages = await asyncio.to_thread(search, release, asked, who)
+            written = self._write(release, asked, passages, said, who, form)
+            written = self._policing.answered(written, who, question, release.narrowed().id, form)
+            written = harmlessly(written, form)
         async with aclosing(
             self._records.follow(written, Asked(who, question, passages, release.narrowed().id))
         ) as told:
             async for piece in told:
                 yield piece
+
+    def _unnamed(
+        self, question: str, history: Sequence[Turn], who: Principal
+    ) -> tuple[str, tuple[Turn, ...]]:
+        """Return what was asked and said without what the asker is not shown."""
+        said = tuple(replace(turn, text=self._policing.unnamed(turn.text, who)) for turn in history)
+        return self._policing.unnamed(question, who), said
+
+    def _found(
+        self, release: Release, question: str, who: Principal, *, scope: Scope, history: Sequence[Turn]
+    ) -> list[Passage]:
+        """Return what the model is shown."""
+        found = self.find_with(release, question, who, SHOWN, scope=scope, history=history)
+        return self._policing.shown(found, who)
 
     async def _write(
         self,
@@ -205,7 +232,7 @@ class Answers:
         return self._furniture.index.documents(who)
 
     def document(self, document_id: int, who: Principal) -> list[Passage]:
-        return self._furniture.index.read(who, document_id)
+        return self._policing.shown(self._furniture.index.read(who, document_id), who)
 
     def token_issuer(self) -> str | None:
         return self._furniture.settings.token_issuer

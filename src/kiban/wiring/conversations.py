@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from kiban.domain.access import Principal
 from kiban.domain.conversation import Conversation, Exchange
 from kiban.domain.question import Answer
 from kiban.wiring.furniture import Furniture
+from kiban.wiring.policy import Policing
 
 
 class Conversations:
@@ -15,6 +17,7 @@ class Conversations:
 
     def __init__(self, furniture: Furniture) -> None:
         self._furniture = furniture
+        self._policing = Policing(furniture)
 
     def begin(self, who: Principal) -> str:
         """Return the id of a new conversation. It is listed once something was said in it."""
@@ -33,7 +36,10 @@ class Conversations:
 
     def read(self, id: str, who: Principal) -> list[Exchange]:
         """Return what was said, as far as `who` may still read it; nothing for what is not theirs."""
-        return self._furniture.conversations.read(id, who)
+        said = self._furniture.conversations.read(id, who)
+        return [
+            replace(one, answer=self._policing.kept(one.answer, who)) if one.answer else one for one in said
+        ]
 
     def delete(self, id: str, who: Principal) -> bool:
         """Forget a conversation; tell whether `who` had it."""

@@ -79,10 +79,10 @@ class Records:
 
     def _answered(self, asked: Asked, last: Answer | Ending) -> Answered:
         if isinstance(last, Ending):
-            release_id, ending, citations, refused = asked.release_id, last, 0, 0
+            release_id, ending, citations, refused, rule = asked.release_id, last, 0, 0, ""
         else:
             release_id, ending = last.release_id, _ending(last)
-            citations, refused = len(last.citations), last.refused_quotes
+            citations, refused, rule = len(last.citations), last.refused_quotes, last.refused_by
         return Answered(
             asker=self._asker(asked.who.subject),
             question=self._furniture.pseudonyms.of("question", asked.question),
@@ -91,6 +91,7 @@ class Records:
             citations=citations,
             refused_quotes=refused,
             ending=ending,
+            refused_by=rule,
         )
 
     def _asker(self, subject: str) -> str:
@@ -100,4 +101,6 @@ class Records:
 def _ending(answer: Answer) -> Ending:
     if answer.failed:
         return Ending.FAILED
+    if answer.refused_by:
+        return Ending.REFUSED
     return Ending.ABSTAINED if answer.abstained else Ending.ANSWERED

@@ -13,14 +13,14 @@ from kiban.domain.record import Answered, AnswerRecord, Ending, Shown, broken
 
 COLUMNS = (
     "seq, at, asker, question, release_id, shown, citations, refused_quotes, ending, previous_hash, hash,"
-    " milliseconds"
+    " milliseconds, refused_by"
 )
 LAST = """
 select seq, hash from kiban.answer_record union all select seq, hash from kiban.answer_record_end
 order by seq desc limit 1
 """
 FIRST = "select hash from kiban.answer_record_end order by seq desc limit 1"
-KEEP = f"insert into kiban.answer_record ({COLUMNS}) values ({', '.join(['%s'] * 12)})"
+KEEP = f"insert into kiban.answer_record ({COLUMNS}) values ({', '.join(['%s'] * 13)})"
 KEPT = f"""
 select {COLUMNS} from kiban.answer_record
 where (%(asker)s::text is null or asker = %(asker)s) and at >= %(since)s order by seq
@@ -47,7 +47,7 @@ class PostgresRecords:
                 [
                     record.seq, record.at, what.asker, what.question, what.release_id, shown,
                     what.citations, what.refused_quotes, what.ending.value, previous_hash, record.hash,
-                    what.milliseconds,
+                    what.milliseconds, what.refused_by,
                 ],
             )  # fmt: skip
             return record
@@ -85,8 +85,11 @@ def _record(
     previous_hash: str,
     hash: str,
     milliseconds: int,
+    refused_by: str,
 ) -> AnswerRecord:
     passages = tuple(Shown(*one) for one in shown)
     ended = Ending(ending)
-    what = Answered(asker, question, release_id, passages, citations, refused_quotes, ended, milliseconds)
+    what = Answered(
+        asker, question, release_id, passages, citations, refused_quotes, ended, milliseconds, refused_by
+    )
     return AnswerRecord(seq, at.astimezone(UTC), what, previous_hash, hash)

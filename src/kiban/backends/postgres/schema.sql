@@ -456,6 +456,7 @@ create table if not exists kiban.answer_record (
     hash text not null unique
 );
 alter table kiban.answer_record add column if not exists milliseconds integer not null default 0;
+alter table kiban.answer_record add column if not exists refused_by text not null default '';
 create index if not exists answer_record_at on kiban.answer_record (at);
 
 create table if not exists kiban.answer_record_end (

@@ -40,6 +40,7 @@ from kiban.wiring.releases import Releases
 from kiban.wiring.views import Views
 
 SILENCE = 1.0  # seconds a model server of the stage's may say nothing
+LONGEST_WAIT = 600.0  # seconds for a real one, on a machine that has other work
 ASKERS = 4  # at once
 QUESTION = "国内出張の宿泊費はいくらですか。"
 SENTENCE = "国内出張の宿泊費は11,000円を上限とする。"
@@ -166,7 +167,7 @@ class Answering:
         """Return what a person asks with."""
         token = self.furniture.issuer.issue(subject, 1, self.furniture.settings.token_audience)
         headers = {"Authorization": f"Bearer {token}"}
-        return httpx.Client(headers=headers, timeout=180, trust_env=False)
+        return httpx.Client(headers=headers, timeout=LONGEST_WAIT, trust_env=False)
 
     def whole(self, client: httpx.Client, question: str) -> dict[str, Any]:
         """Ask as a client that waits for the whole answer, and return its reply."""
@@ -202,7 +203,7 @@ def answering(stage: Stage, servers: int = 1, *, urls: Sequence[str] = ()) -> It
     founded = company(stage)
     founded.put("travel.md", [SENTENCE], ALL)
     with ExitStack() as running:
-        silence = 120.0 if urls else SILENCE
+        silence = LONGEST_WAIT if urls else SILENCE
         models = [] if urls else [ModelServer(_write) for _ in range(servers)]
         urls = urls or [running.enter_context(model.serving()) for model in models]
         proxy = CuttingProxy("127.0.0.1", stage.postgres.port)

@@ -22,7 +22,7 @@ from kiban.domain.access import ALL, Audience
 
 TRIALS = 400
 SECRET = "役員の宿泊費は98,000円を上限とする。"  # stands in a document that the asker may not read
-OTHER = "海外出張の日当は7,500円とする。"
+OTHER = "国内出張の宿泊費は月末に精算する。"
 MARKS = (("「", "」"), ("『", "』"), ("“", "”"), ('"', '"'))
 _NUMBERED = re.compile(r"[\[［【〔]\s*([0-9０-９①-⑳]{1,3})")
 Lie = Callable[[random.Random], str]
@@ -51,7 +51,7 @@ def false_citations(stage: Stage) -> Figure:
     invalid, secret = sum(one.invalid for one in told), sum(one.secret for one in told)
     return Figure(
         "C3",
-        f"false citations, {len(lies)} ways to lie: numbers not given, altered words, others' documents",
+        f"false citations in {len(lies)} ways: numbers not given, altered words, others' documents",
         f"{invalid} unverified spans shown, {secret} of a document that is not for the asker",
         "0",
         invalid == secret == 0 and honest.proven > 0,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from markdown_it import MarkdownIt
 
 from kiban.bench.attacks import Figure
-from kiban.bench.attacks.answering import Answering, answering
+from kiban.bench.attacks.answering import ASKERS, Answering, answering
 from kiban.bench.attacks.company import company
 from kiban.bench.attacks.injections import EACH, Injected, injected
 from kiban.bench.attacks.stage import Stage
@@ -59,8 +60,9 @@ def attack(house: Answering, documents: Sequence[Injected]) -> list[Outcome]:
     founded = company(house.stage)
     for number, one in enumerate(documents):
         founded.put(f"injected-{number}.md", [one.text], ALL)
-    with house.client() as client:
-        return [_outcome(one, house.whole(client, one.question)) for one in documents]
+    with house.client() as client, ThreadPoolExecutor(ASKERS) as askers:
+        replies = askers.map(lambda one: house.whole(client, one.question), documents)
+        return [_outcome(one, reply) for one, reply in zip(documents, replies, strict=True)]
 
 
 def _drawn(stage: Stage) -> list[Injected]:
