@@ -1,6 +1,6 @@
 # Kiban. `make demo` shows it, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests demo up down status clean test lint bench bench-peers attacks
+.PHONY: help setup setup-tests demo up down status clean test lint bench bench-adapt bench-peers attacks
 
 # The first Python that is new enough and really runs; 3.11 first, for which torch's CPU build is pinned.
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; do \
@@ -49,6 +49,12 @@ bench-peers: setup  ## our search beside BM25, pgvector, Haystack, LlamaIndex an
 	@$(PYTHON) infra/setup --peers
 	@$(KIBAN) bench peers $(SETS)
 	@$(KIBAN) bench peers $(firstword $(SETS)) --grown 100000
+
+# Three small corpora; SETS= takes its place from the command line. Minutes a set on a quiet machine of two cores.
+bench-adapt: SETS = $(addprefix $(DATA)/,libreoffice_help_ja/beir_index_ja jsquad_valid mtrag_un_govt_cloud)
+bench-adapt: ADAPT ?= --documents 400 --pairs 160 --ranked 300
+bench-adapt: setup  ## what embedder (and, ADAPT="--reranker --llm", the rest) gain at home and lose elsewhere
+	@$(KIBAN) bench adapt-sets $(ADAPT) $(SETS)
 
 attacks: setup  ## the attacks on ourselves, with the figures they must reach
 	@$(KIBAN) bench attacks

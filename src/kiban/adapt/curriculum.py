@@ -48,6 +48,7 @@ class Classroom:
     abstention: Callable[[Language], str]  # language
     documents: Mapping[int, Document]  # by id: who may read what is shown
     sensitive: scrub.Find = lambda text: ()  # secrets and personal data in a text
+    embedded: Callable[[Passage], str] = lambda passage: passage.normalised  # what search reads of it
 
 
 def build(
@@ -147,7 +148,10 @@ def _shown(
 
 
 def _answers(passage: Passage, question: Question) -> bool:
-    """Tell whether a passage holds the gold value, wherever it comes from."""
+    """Tell whether a passage holds the gold value, wherever it comes from; where no sentence is known to
+    answer, whether it is of the document that does."""
+    if not question.quote and passage.document_id == question.lineage.document_id:
+        return True
     return passage.chunk_id == question.chunk_id or _plain(question.gold) in _plain(passage.original)
 
 
@@ -207,7 +211,7 @@ def _pair(question: Question, classroom: Classroom) -> TrainingPair | None:
     negatives = [passage for passage in found if not _answers(passage, question)][:NEGATIVES]
     lineage, audience = _provenance(question, negatives, classroom.documents)
     clean, *others = (
-        scrub.masked(passage, classroom.sensitive).normalised for passage in (gold[0], *negatives)
+        classroom.embedded(scrub.masked(passage, classroom.sensitive)) for passage in (gold[0], *negatives)
     )
     taken_out = scrub.record((gold[0], *negatives))
     pair = TrainingPair(

@@ -14,7 +14,6 @@ import torch
 from datasets import Dataset
 from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
-from sentence_transformers.sentence_transformer.losses import CachedGISTEmbedLoss
 from sentence_transformers.sentence_transformer.training_args import (
     BatchSamplers,
     SentenceTransformerTrainingArguments,
@@ -30,6 +29,7 @@ from transformers import (
 )
 
 from kiban.backends.checkpoints import Checkpoints, KeepCheckpoints
+from kiban.backends.embedder_loss import GuidedLoss, at_every_length
 from kiban.backends.meter import Meter
 from kiban.backends.sentence_transformers import has_bfloat16, load
 from kiban.domain.learning import NOT_WEIGHTS, Cost, EveryonesPairs, TrainingPair, Weights
@@ -61,6 +61,8 @@ class SentenceTransformersTrainer:
     batch: int = 16  # questions compared with one another
     negatives: int = 0  # look-alikes per question; one doubles the time for +0.1 to +0.4 points
     share: float = 0.5  # of what was learnt in the average with the base
+    keep: float = 0.0  # weight of similarities as the base has them, beside what is learnt
+    lengths: tuple[int, ...] = ()  # dimensions to which vectors may be cut; none: only whole ones are learnt
     temperature: float = 0.01  # the one e5 was made with; warmer ones cost up to 5 points elsewhere
     seed: int = 17
     checkpoint_every: int = 10  # steps; what a kill loses at most
@@ -99,18 +101,13 @@ class SentenceTransformersTrainer:
         meter: Meter,
         progress: Progress,
     ) -> None:
-        loss = CachedGISTEmbedLoss(
-            model,
-            guide=base,
-            temperature=self.temperature,
-            mini_batch_size=4 if self.device == "cpu" else 32,
-            contrast_positives=False,
-        )
+        part = 4 if self.device == "cpu" else 32
+        guided = GuidedLoss(model, base, temperature=self.temperature, part=part, keep=self.keep)
         trainer = _Trainer(
             model=model,
             args=self._arguments(checkpoints.folder, model.prompts),
             train_dataset=Dataset.from_list(_rows(pairs, self.negatives)),
-            loss=loss,
+            loss=at_every_length(model, guided, self.lengths),
             callbacks=[KeepCheckpoints(checkpoints, meter), _Watch(progress, self.log)],
         )
         trainer.remove_callback(PrinterCallback)

@@ -23,6 +23,17 @@ class Mean:
 
 
 @dataclass(frozen=True, slots=True)
+class Gain:
+    """One way to teach the embedder: nDCG@10 with it against without it."""
+
+    recipe: str
+    home: Comparison  # of what people are shown
+    home_dense: Comparison  # of the embedder's lane alone
+    outside: Comparison | None
+    outside_dense: Comparison | None
+
+
+@dataclass(frozen=True, slots=True)
 class AdaptFigures:
     """One adaptation, judged."""
 
@@ -38,6 +49,7 @@ class AdaptFigures:
     reasons: tuple[str, ...]
     seconds: dict[str, float]
     made_with: dict[str, str]
+    gains: tuple[Gain, ...] = ()  # by recipe; `embedder` and `outside` are of the first
 
 
 def means(scored: Sequence[Scored]) -> dict[Arm, dict[str, Mean]]:

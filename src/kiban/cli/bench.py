@@ -7,13 +7,13 @@ import os
 import platform
 from dataclasses import asdict, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from kiban.cli.adapting import adapt, adapt_sets
 from kiban.cli.asking import questions
 from kiban.cli.attacks import attacks
 from kiban.cli.output import Json, bars
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from kiban.wiring.furniture import Furniture
 
 bench = typer.Typer(help="Measure.", invoke_without_command=True)
+bench.command()(adapt)
+bench.command()(adapt_sets)
 bench.command()(attacks)
 bench.command()(parse)
 bench.command()(policy)
@@ -126,55 +128,6 @@ def _reranking(furniture: Furniture, read: int | None, weight: float | None) -> 
     else:
         found = Reranking(CrossEncoderReranker(furniture.base_reranker.path, furniture.device), read)
     return found if found is None or weight is None else replace(found, weight=weight)
-
-
-@bench.command()
-def adapt(
-    train: Annotated[Path, typer.Option(help="Folder to learn from; queries.jsonl with answers.")],
-    evaluate: Annotated[Path, typer.Option("--eval", help="Folder to judge on; queries.jsonl with answers.")],
-    outside: Annotated[
-        Path | None, typer.Option(help="A third folder, on which the adapted embedder must not lose.")
-    ] = None,
-    learnt: Annotated[int, typer.Option(help="Questions the language model learns from.")] = 64,
-    pairs: Annotated[int, typer.Option(help="Questions that embedder and reranker learn from.")] = 256,
-    judged: Annotated[int, typer.Option(help="Questions asked in four arms.")] = 80,
-    ranked: Annotated[int, typer.Option(help="Questions by which retrieval is compared.")] = 400,
-    embedder: Annotated[bool, typer.Option(help="Adapt the embedder.")] = True,
-    reranker: Annotated[bool, typer.Option(help="Adapt a reranker, too: minutes more on a CPU.")] = False,
-    llm: Annotated[bool, typer.Option(help="Adapt the language model, too; the stack has to run.")] = True,
-    keep: Annotated[
-        Path | None, typer.Option(help="Keep the weights in this folder, and use those there.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Adapt on one folder in BEIR layout with answers, judge on another: every arm, with intervals."""
-    from kiban.bench.adapting import AdaptBench, Effort
-    from kiban.bench.server import server
-    from kiban.judge import phrases
-    from kiban.wiring import house
-
-    effort = Effort(learnt, pairs, judged, ranked)
-    furniture = house().furniture
-    with (
-        bars(quiet=as_json) as furniture.progress,
-        TemporaryDirectory(prefix="kiban-bench-") as scratch,
-        server(furniture) as postgres,
-    ):
-        figures = AdaptBench(house(), effort, keep or Path(scratch), postgres).run(
-            train, evaluate, outside, embedder=embedder, reranker=reranker, llm=llm
-        )
-    if as_json:
-        typer.echo(json.dumps(asdict(figures), ensure_ascii=False, indent=1))
-        return
-    shown = Table("arm", *(measure := sorted({name for of in figures.arms.values() for name in of})))
-    for arm, means in figures.arms.items():
-        cells = (means.get(name) for name in measure)
-        shown.add_row(arm, *(f"{c.mean:.2f} [{c.low:.2f}, {c.high:.2f}]" if c else "–" for c in cells))
-    Console().print(shown)
-    outside_of = (figures.outside, figures.reranker_outside)
-    lost = [f"Outside: {phrases.english(comparison)}" for comparison in outside_of if comparison]
-    for reason in (*figures.reasons, *lost, f"Verdict: {figures.outcome}"):
-        Console().print(reason, markup=False, highlight=False)
 
 
 @bench.command()

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from kiban.domain.document import SECTION_BREAK, Chunk, ParsedDocument, Place
+from kiban.domain.question import Passage
 from kiban.domain.text import Span, normal_form
 from kiban.errors import SettingsError
 from kiban.ports import Tokenizer
@@ -91,7 +92,7 @@ def cut(document: ParsedDocument, tokenizer: Tokenizer, chunking: Chunking = STA
     return tuple(chunks)
 
 
-def embedding_text(title: str, chunk: Chunk) -> str:
+def embedding_text(title: str, chunk: Chunk | Passage) -> str:
     """Return what is embedded: "title › where it stands" on a line, then the text."""
     where = _where(chunk.place)
     context = " › ".join(part for part in (title, where) if part)
