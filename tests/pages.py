@@ -33,6 +33,7 @@ class Opened:
     mistakes: list[str] = field(default_factory=list)
 
     def enter(self, subject: str = "sato", path: str = "/") -> Page:
+        self.page.goto("about:blank")  # where only what follows the # changes, no page is loaded
         self.page.goto(f"{self.url}{path}#token={self.house.token(subject)}")
         return self.page
 

@@ -18,6 +18,7 @@ def main() -> None:
             house().feedback,
             house().conversations,
             house().views,
+            house().office,
             Quota(settings.requests_per_minute, settings.answers_per_minute, settings.answers_at_once),
             house().identity,
         ),

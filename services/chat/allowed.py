@@ -28,6 +28,7 @@ class Unlisted(Exception):
 
 ROUTES: Mapping[str, Right | Door] = {
     "GET /": Door.ANYBODY,
+    "GET /operate": Door.ANYBODY,  # a page without a word of data in it
     "GET /openapi.json": Door.ANYBODY,
     "GET /healthz": Door.ANYBODY,
     "GET /readyz": Door.ANYBODY,
@@ -55,6 +56,13 @@ ROUTES: Mapping[str, Right | Door] = {
     "POST /v1/feedback": Right.FEEDBACK,
     "GET /v1/feedback": Right.CURATE,
     "POST /v1/feedback/{feedback_id}/decision": Right.CURATE,
+    "GET /v1/operate": Right.OPERATE,
+    "GET /v1/operate/documents": Right.OPERATE,
+    "GET /v1/operate/documents/{document_id}": Right.OPERATE,
+    "GET /v1/operate/releases": Right.OPERATE,
+    "GET /v1/operate/candidates": Right.OPERATE,
+    "GET /v1/operate/answers": Right.AUDIT,
+    "GET /v1/operate/answers/{seq}": Right.AUDIT,
 }
 
 

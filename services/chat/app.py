@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -23,9 +24,12 @@ from services.chat import (
     operation,
     tools,
 )
+from services.chat import (
+    office as offices,
+)
 from services.chat.allowed import require_listed
 from services.chat.guard import Guard, admit
-from services.chat.house import ChatHouse, Conversations, Desk, Entry, Views
+from services.chat.house import ChatHouse, Conversations, Desk, Entry, Office, Views
 from services.chat.metrics import MeasureRequests, Metrics
 from services.chat.quota import Bounded, Quota
 
@@ -37,11 +41,13 @@ def create_app(
     desk: Desk,
     kept: Conversations,
     views: Views,
+    office: Office,
     quota: Quota | None = None,
     entry: Entry | None = None,
 ) -> FastAPI:
-    """Return the app that answers for `house`, takes feedback at `desk`, keeps conversations in `kept` and
-    shows `views` beside them. People log in at `entry`, where there is one."""
+    """Return the app that answers for `house`, takes feedback at `desk`, keeps conversations in `kept`, shows
+    `views` beside them, and lets those who run the house into its `office`. People log in at `entry`, where
+    there is one."""
     # FastAPI's own documentation pages load scripts from elsewhere; the schema alone stays, for tools.
     app = FastAPI(
         title="Kiban",
@@ -57,14 +63,17 @@ def create_app(
     app.state.desk = desk
     app.state.kept = kept
     app.state.views = views
+    app.state.office = office
     app.state.entry = entry
     app.state.tries = login.Tries()
     app.state.metrics = Metrics()
     errors.install(app)
-    for part in (completions, conversations, documents, embeddings, feedback, identity, login, operation):
+    parts = (completions, conversations, documents, embeddings, feedback, identity, login, offices, operation)
+    for part in parts:
         app.include_router(part.router)
     tools.mount(app, house)
-    app.add_api_route("/", _index, include_in_schema=False)
+    for address, name in (("/", "index.html"), ("/operate", "operate.html")):
+        app.add_api_route(address, partial(_page, name), include_in_schema=False)
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
     require_listed(app)
     app.add_middleware(Guard)
@@ -78,5 +87,5 @@ async def _running(app: FastAPI) -> AsyncIterator[None]:
         yield
 
 
-async def _index() -> FileResponse:
-    return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
+async def _page(name: str) -> FileResponse:
+    return FileResponse(PAGE / name, headers={"Cache-Control": "no-cache"})

@@ -14,7 +14,7 @@ from kiban.domain.access import Principal
 from kiban.domain.roles import Caller, Right
 from kiban.errors import IdentityError
 from services.chat.allowed import Door, needed, require
-from services.chat.house import ChatHouse, Conversations, Desk, Views
+from services.chat.house import ChatHouse, Conversations, Desk, Office, Views
 from services.chat.quota import Quota
 from services.chat.session import session_of
 
@@ -97,9 +97,14 @@ def views_of(request: Request) -> Views:
     return cast(Views, request.app.state.views)
 
 
+def office_of(request: Request) -> Office:
+    return cast(Office, request.app.state.office)
+
+
 House = Annotated[ChatHouse, Depends(house_of)]
 AtDesk = Annotated[Desk, Depends(desk_of)]
 Kept = Annotated[Conversations, Depends(kept_of)]
+InOffice = Annotated[Office, Depends(office_of)]
 AtHand = Annotated[Views, Depends(views_of)]
 Admitted = Annotated[Caller, Depends(admitted)]
 Asker = Annotated[Principal, Depends(asker)]

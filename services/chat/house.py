@@ -8,8 +8,16 @@ from typing import Protocol
 
 from kiban.domain.access import Principal
 from kiban.domain.conversation import Conversation, Exchange
-from kiban.domain.document import Document
+from kiban.domain.document import Document, DocumentState
 from kiban.domain.feedback import Feedback
+from kiban.domain.office import (
+    AnswerLineage,
+    DocumentLineage,
+    DocumentsSeen,
+    Judged,
+    Overview,
+    ReleaseLine,
+)
 from kiban.domain.question import (
     EVERYTHING,
     PROSE,
@@ -22,6 +30,7 @@ from kiban.domain.question import (
     Scope,
     Turn,
 )
+from kiban.domain.record import AnswerRecord
 from kiban.domain.roles import Caller
 from kiban.domain.standing import Standing
 from kiban.domain.text import Span
@@ -125,6 +134,38 @@ class Entry(Protocol):
 
     def log_out(self, token: str) -> None:
         """End a session. Raises IdentityError for what is none."""
+        ...
+
+
+class Office(Protocol):
+    """`kiban.wiring.Office`, as far as the chat service knows it. Each function may block."""
+
+    def overview(self) -> Overview:
+        """Return the house at a glance."""
+        ...
+
+    def documents(self, state: DocumentState | None, who: Principal) -> DocumentsSeen:
+        """Return what is in a state, or all there is."""
+        ...
+
+    def releases(self) -> list[ReleaseLine]:
+        """Return the ledger, the newest entry first."""
+        ...
+
+    def judged(self) -> list[Judged]:
+        """Return every candidate with its verdict, the newest first."""
+        ...
+
+    def answers(self, before: int | None) -> list[AnswerRecord]:
+        """Return the newest lines of the record of answers, or those before one of them."""
+        ...
+
+    def answer(self, seq: int, who: Principal) -> AnswerLineage | None:
+        """Return what one answer was made from; None if there is no such line."""
+        ...
+
+    def lineage(self, document_id: int, who: Principal) -> DocumentLineage | None:
+        """Return where a document went; None for one that is not for `who`."""
         ...
 
 

@@ -47,6 +47,7 @@ from kiban.errors import IdentityError, NotPermitted, UnsupportedFormat
 from kiban.testing import MemoryFeedback
 from services.chat.app import create_app
 from services.chat.quota import Quota
+from services.chat.testing_office import MemoryOffice
 
 AUDIENCE = "kiban"
 Writer = Callable[[Sequence[Turn]], Sequence[str]]
@@ -55,7 +56,8 @@ Writer = Callable[[Sequence[Turn]], Sequence[str]]
 @contextmanager
 def serving(house: MemoryHouse, quota: Quota | None = None) -> Iterator[str]:
     """Serve a house on a free port of this machine; yield its URL."""
-    with listening(create_app(house, house.desk, house.kept, house.views, quota, house.entry)) as url:
+    parts = (house.desk, house.kept, house.views, house.office)
+    with listening(create_app(house, *parts, quota, house.entry)) as url:
         yield url
 
 
@@ -87,6 +89,7 @@ class MemoryHouse:
         self.parts = {"postgres": "ok", "vllm": "ok"}
         self.fails_with: Exception | None = None  # the model raises this after its last piece
         self.pause = 0.0  # seconds between pieces
+        self.states: dict[str, tuple[DocumentState, str]] = {}  # of documents that are not ready, and why
         self.form = PROSE  # what was asked for last
         self.cut = False  # the model has more to say
         self.listening = 0  # answers being written now
@@ -94,6 +97,7 @@ class MemoryHouse:
         self.kept = MemoryConversations(self)
         self.entry = MemoryEntry(self)
         self.views = MemoryViews(self)
+        self.office = MemoryOffice(self)
 
     def shelve(
         self, title: str, readers: frozenset[str], *sections: tuple[Place, str], uri: str = ""
@@ -198,14 +202,17 @@ class MemoryHouse:
             self.listening -= 1
 
     def documents(self, who: Principal) -> list[Document]:
-        seen = {p.document_id: (a, p) for a, p in self._shelf if who.may_read(a)}
-        now = datetime.now(UTC)
-        return [
-            Document(
-                number, "memory", p.uri, p.title, p.version, "", a, DocumentState.READY, now, modified=now
+        return [document for document in self.all_documents() if who.may_read(document.audience)]
+
+    def all_documents(self) -> list[Document]:
+        seen, now = {p.document_id: (a, p) for a, p in self._shelf}, datetime.now(UTC)
+        found = []
+        for number, (a, p) in seen.items():
+            state, why = self.states.get(p.title, (DocumentState.READY, ""))
+            found.append(
+                Document(number, "memory", p.uri, p.title, p.version, "", a, state, now, why, modified=now)
             )
-            for number, (a, p) in seen.items()
-        ]
+        return found
 
     def document(self, document_id: int, who: Principal) -> list[Passage]:
         return [p for audience, p in self._shelf if p.document_id == document_id and who.may_read(audience)]

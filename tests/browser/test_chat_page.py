@@ -9,6 +9,7 @@ import pytest
 from pages import Opened, opened
 from playwright.sync_api import Browser, expect
 
+from kiban.answer.harmless import harmless
 from kiban.domain.access import EVERYONE, Principal
 from kiban.domain.document import Place
 from kiban.domain.feedback import Feedback
@@ -142,7 +143,7 @@ def test_hostile_output_and_documents_stay_text(chat: Opened) -> None:
     page = chat.enter()
     chat.ask("攻撃して")
     article = page.get_by_role("article")
-    expect(article.locator(".text")).to_have_text(HOSTILE)
+    expect(article.locator(".text")).to_have_text(harmless(HOSTILE))
     expect(article.get_by_text("原文で確かめられた引用がありません")).to_be_visible()
     article.locator(".source .head").first.click()
     expect(article.locator(".source .excerpt").first).to_contain_text("<img src=https://evil.example/b.png")

@@ -54,7 +54,7 @@ def page(identity: Identity, tmp_path: Path) -> Iterator[httpx.Client]:
     """Give a browser, more or less, at a service whose callers are those of `identity`."""
     house = MemoryHouse(tmp_path / "memory", {}, lambda turns: ())
     house.caller = identity.caller  # type: ignore[method-assign]
-    app = create_app(house, house.desk, house.kept, house.views, entry=identity)
+    app = create_app(house, house.desk, house.kept, house.views, house.office, entry=identity)
     with listening(app) as url, httpx.Client(base_url=url, headers={"Origin": url}) as client:
         yield client
 
@@ -118,7 +118,9 @@ def test_over_tls_the_cookie_is_locked_to_this_host(postgres: Postgres, tmp_path
     identity = Identity(Lent(tmp_path, postgres, page_url="https://kiban.example"))
     identity.add_user("mori", [], PASSWORD)
     house = MemoryHouse(tmp_path / "memory", {}, lambda turns: ())
-    with listening(create_app(house, house.desk, house.kept, house.views, entry=identity)) as url:
+    with listening(
+        create_app(house, house.desk, house.kept, house.views, house.office, entry=identity)
+    ) as url:
         with httpx.Client(base_url=url) as page:
             cookie = log_in(page).headers["set-cookie"]
     assert cookie.startswith("__Host-kiban-session=") and "Secure" in cookie

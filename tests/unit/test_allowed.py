@@ -16,7 +16,7 @@ from services.chat.testing import MemoryHouse
 
 def test_every_route_of_the_service_is_listed_and_none_besides(tmp_path: Path) -> None:
     house = MemoryHouse(tmp_path, {}, lambda turns: ())
-    app = create_app(house, house.desk, house.kept, house.views)
+    app = create_app(house, house.desk, house.kept, house.views, house.office)
     assert set(routes_of(app)) == set(ROUTES)
 
 

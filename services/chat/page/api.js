@@ -70,6 +70,19 @@ export async function drawnPage({ document_id, version }, page, [start, end]) {
   return (await send(`/v1/documents/${document_id}/pages/${page}?${about}`)).blob();
 }
 
+/** Who you are here, and what you may do. */
+export const me = async () => (await send("/v1/me")).json();
+
+/** What those see who run the house: `path` below /v1/operate. */
+export const office = async (path = "") => (await send(`/v1/operate${path}`)).json();
+
+export const feedbackWaiting = async () => (await (await send("/v1/feedback")).json()).data;
+
+export async function decideFeedback(id, approves, reason) {
+  const body = JSON.stringify({ approves, reason });
+  return (await send(`/v1/feedback/${id}/decision`, { method: "POST", body })).json();
+}
+
 /** What a question can be narrowed to. */
 export const choices = async () => (await send("/v1/choices")).json();
 

@@ -7,7 +7,8 @@ import { feedbackLine } from "./feedback.js";
 import { offerLogin } from "./login.js";
 import { chosenScope, offerScope } from "./scope.js";
 import { closeShelf, openShelf } from "./shelf.js";
-import { element, proven, sourceList } from "./render.js";
+import { element } from "./element.js";
+import { proven, sourceList } from "./render.js";
 import { say, switchLanguage, translate } from "./words.js";
 
 const REMEMBERED = 4; // earlier messages sent along with a question
@@ -54,6 +55,17 @@ function show(signedIn) {
   for (const id of ["talk", "asking", "leave", "earlier", "new"]) find(id).hidden = !signedIn;
   find("subject").textContent = signedIn ? api.subject() : "";
   (signedIn ? box : find("token")).focus();
+  if (signedIn) offerOffice();
+}
+
+/** A way to the other page, for whom there is something on it. */
+async function offerOffice() {
+  try {
+    const { rights } = await api.me();
+    find("office").hidden = !["curate", "operate", "audit"].some((right) => rights.includes(right));
+  } catch (error) {
+    if (!(error instanceof api.Refusal)) throw error; // the first question will say what is wrong
+  }
 }
 
 async function signIn(event) {

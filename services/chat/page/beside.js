@@ -1,7 +1,7 @@
 // What stands beside a source: why it was found, how fresh it is, who reads it, and the page it is on.
 
 import { drawnPage, Refusal, standing } from "./api.js";
-import { element } from "./render.js";
+import { element } from "./element.js";
 import { say } from "./words.js";
 
 /** Ask once how the documents of an answer stand, and tell every card of theirs. Without an answer they stay

@@ -1,6 +1,6 @@
 // A button that turns the page dark or light; until it is pressed, the page follows the machine.
 
-import { element } from "./render.js";
+import { element } from "./element.js";
 
 const KEPT = "kiban-theme";
 const machine = matchMedia("(prefers-color-scheme: dark)");

@@ -1,6 +1,6 @@
 // An answer taken along, with its sources: as plain text, which every program takes.
 
-import { element } from "./render.js";
+import { element } from "./element.js";
 import { say } from "./words.js";
 
 export function copyButton(text, { citations }) {

@@ -1,7 +1,7 @@
 // What a reader says of an answer: a thumb, a place confirmed, or what it should have said and why.
 
 import { giveFeedback, Refusal } from "./api.js";
-import { element } from "./render.js";
+import { element } from "./element.js";
 
 /** The line under an answer. What is sent names the question, the answer as shown, and its release. */
 export function feedbackLine(question, answer, sources) {

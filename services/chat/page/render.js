@@ -2,26 +2,10 @@
 
 import { openDocument, Refusal } from "./api.js";
 import { hasPage, pageView, reasons, staleNotices, tellStanding } from "./beside.js";
-import { say } from "./words.js";
+import { element } from "./element.js";
 
 const CONTEXT = 36; // letters shown before and after a quotation while its card is closed
 const UNFOLDED = 2; // cards shown when nothing is cited
-
-/** Make an element. `say` names words that follow the language; `values` are counted in them. */
-export function element(tag, { words, values = [], name, ...properties } = {}, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  if (words) {
-    made.dataset.say = words;
-    made.textContent = say(words, ...values);
-  }
-  if (name) {
-    made.dataset.name = name;
-    made.setAttribute("aria-label", say(name, ...values));
-  }
-  if (values.length) made.dataset.values = JSON.stringify(values);
-  made.append(...children.filter((child) => child !== null));
-  return made;
-}
 
 /** The finished text, its proven quotations marked and their numbers turned into buttons. */
 export function proven(text, citations, open) {

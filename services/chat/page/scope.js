@@ -1,7 +1,7 @@
 // What a question is narrowed to: a source, a folder, a format, dates. What may be chosen, the server says.
 
 import { choices, Refusal } from "./api.js";
-import { element } from "./render.js";
+import { element } from "./element.js";
 
 const find = (id) => document.getElementById(id);
 const KINDS = [["source", "sources"], ["folder", "folders"], ["format", "formats"]];

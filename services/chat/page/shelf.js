@@ -1,7 +1,7 @@
 // Earlier conversations: a list to read them again, go on, or delete them.
 
 import * as api from "./api.js";
-import { element } from "./render.js";
+import { element } from "./element.js";
 
 const SHORT = { dateStyle: "short", timeStyle: "short" };
 const find = (id) => document.getElementById(id);

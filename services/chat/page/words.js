@@ -227,6 +227,11 @@ const WORDS = {
   },
 };
 
+/** Let another page say more. */
+export function learn(more) {
+  for (const language of ["ja", "en"]) Object.assign(WORDS[language], more[language]);
+}
+
 const KEPT = "kiban-language";
 let language = localStorage.getItem(KEPT) === "en" ? "en" : "ja";
 

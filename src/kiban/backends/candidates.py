@@ -129,6 +129,13 @@ class CandidateShelf:
     def folder(self, candidate_id: str) -> CandidateFolder:
         return CandidateFolder(self.root / candidate_id)
 
+    def all(self) -> list[CandidateFolder]:
+        """Return the folders of those that were made to the end, the newest first."""
+        complete = sorted(
+            self.root.glob("*/candidate.json"), key=lambda path: path.stat().st_mtime, reverse=True
+        )
+        return [self.folder(path.parent.name) for path in complete]
+
     def embedders(self) -> set[str]:
         """Return the hashes of all embedders that were trained here."""
         made = (

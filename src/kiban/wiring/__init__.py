@@ -20,6 +20,7 @@ from kiban.wiring.furniture import Furniture
 from kiban.wiring.generations import Generations
 from kiban.wiring.identity import Identity
 from kiban.wiring.nights import Nights
+from kiban.wiring.office import Office
 from kiban.wiring.records import Records
 from kiban.wiring.releases import Releases
 from kiban.wiring.views import Views
@@ -46,6 +47,7 @@ class House:
         self.evidence = Evidence(self.furniture, self.releases, self.answers)
         self.nights = Nights(self.furniture, self.releases, self.answers)
         self.canary = Canary(self.furniture, self.releases)
+        self.office = Office(self.furniture, self.documents)
         self.door = RegistryDoor(self.furniture, self.releases, self.evidence)
 
     def close(self) -> None:

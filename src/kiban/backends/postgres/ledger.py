@@ -90,6 +90,17 @@ class PostgresLedger:
                 )
             }
 
+    def learnt_from(self, document_id: int) -> list[tuple[str, int]]:
+        """Return (curriculum's sha256, version of the document) of all that saw it, the oldest first."""
+        with self._postgres.writing() as tx:
+            found = tx.execute(
+                "select sha256, version from kiban.curriculum join"
+                " (select curriculum_sha256, version from kiban.lineage where document_id = %s) as seen"
+                " on sha256 = curriculum_sha256 order by created",
+                [document_id],
+            )
+            return [(str(sha256), int(version)) for sha256, version in found]
+
     def keep_curriculum(self, curriculum: Curriculum) -> None:
         sha256 = curriculum.sha256
         content = json.loads(json.dumps(asdict(curriculum), default=sorted))

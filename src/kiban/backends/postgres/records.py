@@ -25,6 +25,10 @@ KEPT = f"""
 select {COLUMNS} from kiban.answer_record
 where (%(asker)s::text is null or asker = %(asker)s) and at >= %(since)s order by seq
 """
+NEWEST = f"""
+select {COLUMNS} from kiban.answer_record where %(before)s::bigint is null or seq < %(before)s
+order by seq desc limit %(limit)s
+"""
 PAGE = 1000  # rows that are fetched at once
 ALWAYS = datetime(1, 1, 1, tzinfo=UTC)
 
@@ -58,6 +62,12 @@ class PostgresRecords:
             rows.itersize = PAGE
             for row in rows.execute(KEPT, {"asker": asker, "since": since}):
                 yield _record(*row)
+
+    def newest(self, limit: int, before: int | None = None) -> list[AnswerRecord]:
+        """Return the last lines, or the last before one, the newest first."""
+        with self._postgres.writing() as tx:
+            rows = tx.execute(NEWEST, {"limit": limit, "before": before})
+            return [_record(*row) for row in rows]
 
     def verify(self) -> int | None:
         """Return the number of the first line that is not as it was written; None when all are."""

@@ -33,8 +33,10 @@ from kiban.testing import ModelServer, write_adapter
 from kiban.testing.proxy import CuttingProxy
 from kiban.wiring.answers import Answers
 from kiban.wiring.conversations import Conversations
+from kiban.wiring.documents import Documents
 from kiban.wiring.feedback import FeedbackDesk
 from kiban.wiring.furniture import Furniture
+from kiban.wiring.office import Office
 from kiban.wiring.records import Records
 from kiban.wiring.releases import Releases
 from kiban.wiring.views import Views
@@ -214,7 +216,8 @@ def answering(stage: Stage, servers: int = 1, *, urls: Sequence[str] = ()) -> It
         pile.found(furniture.ledger, releases.base, "stage")
         answers = Answers(furniture, releases, Records(furniture))
         often = Quota(requests=10**6, answers=10**6)  # one person asks it all
-        app = create_app(answers, FeedbackDesk(furniture), Conversations(furniture), Views(furniture), often)
+        views, office = Views(furniture), Office(furniture, Documents(furniture))
+        app = create_app(answers, FeedbackDesk(furniture), Conversations(furniture), views, office, often)
         url = running.enter_context(listening(app))
         yield Answering(stage, models, urls, url, proxy, furniture)
 

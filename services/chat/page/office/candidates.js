@@ -1,0 +1,45 @@
+// Candidates and what the gate said of each: four arms, paired tests, audits.
+
+import { office } from "../api.js";
+import { element } from "../element.js";
+import { chart } from "./chart.js";
+import { code, empty, outcome, outside, percent, sentence, table } from "./pieces.js";
+
+/** `rest` is the id of a candidate to open; without it, the newest is open. */
+export async function candidates(rest) {
+  const [{ data }, { mlflow }] = await Promise.all([office("/candidates"), office()]);
+  if (!data.length) return [empty("noCandidates")];
+  const open = data.some(({ candidate }) => candidate === rest) ? rest : data[0].candidate;
+  return data.map((one) => card(one, one.candidate === open, mlflow));
+}
+
+function card({ candidate, zone, documents, parts, registered, verdict }, open, mlflow) {
+  const summary = element("summary", {}, code(candidate), outcome(verdict?.outcome),
+    element("span", { words: zone === "everyone" ? "forEveryone" : "forZone", values: [zone] }));
+  const facts = element("p", { className: "row" }, element("span", { words: "taughtBy", values: [documents] }),
+    ...parts.map((part) => element("span", { words: `part_${part}` })), ...registered.map((version) => inRegistry(mlflow, version)));
+  const told = verdict ? [chart(verdict), tests(verdict)] : [empty("notJudged")];
+  return element("details", { className: "card", open }, summary, facts, ...told);
+}
+
+function inRegistry(mlflow, version) {
+  const [name, number] = version.split("/");
+  return outside(`${mlflow}/#/models/${encodeURIComponent(name)}/versions/${number}`, "inMlflow", version);
+}
+
+function tests({ comparisons, names }) {
+  const rows = comparisons.map((one) => [
+    sentence({ ja: names.ja[one.measure] ?? one.measure, en: names.en[one.measure] ?? one.measure }),
+    element("span", { words: `role_${one.role}` }),
+    `${level(one, one.old)} → ${level(one, one.new)}`,
+    `${one.low.toFixed(2)} … ${one.high.toFixed(2)}`,
+    one.p < 0.001 ? "< 0.001" : one.p.toFixed(3),
+    String(one.questions),
+    outcome(one.outcome),
+    sentence(one.says),
+  ]);
+  return table("testsTitle", ["colMeasure", "colRole", "colChange", "colInterval", "colP", "colQuestions", "colVerdict", "colMeaning"], rows);
+}
+
+const SHARES = new Set(["correct", "cited", "abstained", "over_abstained", "told_restricted"]);
+const level = ({ measure }, value) => (SHARES.has(measure) ? percent(Math.abs(value)) : value.toFixed(3));
