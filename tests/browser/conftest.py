@@ -1,4 +1,4 @@
-"""One Chromium for all tests of pages."""
+"""Chromium for the tests of pages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pages import CHROMIUM, QUIET
 from playwright.sync_api import Browser, sync_playwright
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it lives, its event loop runs, and no async test can
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no Chromium on PATH (Debian: apt-get install chromium)")
