@@ -204,6 +204,14 @@ class Settings(BaseSettings):
     train_preferences: bool = Field(
         False, description="Let answers that people confirmed or corrected move the adapter (KTO)"
     )
+    teacher: str = Field(
+        "",
+        description='Who writes what the language model learns to say, where it is proven: "served" for what '
+        "answers everyone now, or the URL of an OpenAI-compatible server, which is asked about what everyone "
+        "may read alone; empty: the house's own form",
+    )
+    teacher_model: str = Field("", description="What that server calls the model")
+    teacher_key: SecretStr = Field(SecretStr(""), description="The key it wants")
     judging_questions: int = Field(80, ge=8, description="Held-out questions to judge with, at most")
 
     @field_validator("sources")

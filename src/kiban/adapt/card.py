@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from kiban.domain.learning import Cost, Curriculum, Stage, TrainingExample, Weights
+
+_QUOTES = re.compile(r"\[\d+\]")  # a passage's number stands behind a quotation, and nowhere else
 
 
 def write(
@@ -17,6 +20,8 @@ def write(
     """Return a model card in Markdown. It names documents, but repeats nothing of what they say; of a
     zone's it gives the numbers alone, for everybody who opens the registry sees it."""
     citing = sum(map(_cites, curriculum.examples))
+    taught = sum(example.teacher.name != "" for example in curriculum.examples)
+    teacher = f" Of the targets, {taught} are in the words of a teacher." if taught else ""
     general = sum(not example.lineage for example in curriculum.examples)
     abstaining = len(curriculum.examples) - citing - general
     readers, name_of = "everyone", "uri"
@@ -31,7 +36,8 @@ Content sha256: `{weights.sha256}`
 
 Made by Kiban from curriculum `{curriculum.sha256}` (prompt {curriculum.prompt_version}, \
 seed {curriculum.seed}): {len(curriculum.examples)} examples, of which {citing} cite a passage, \
-{abstaining} abstain and {general} are general; {len(curriculum.pairs)} pairs of question and passage.
+{abstaining} abstain and {general} are general; {len(curriculum.pairs)} pairs of question and \
+passage.{teacher}
 
 {_told(cost)}
 
@@ -64,4 +70,4 @@ def _told(cost: Cost | None) -> str:
 
 
 def _cites(example: TrainingExample) -> bool:
-    return bool(example.question.quote) and example.question.quote in example.target
+    return bool(_QUOTES.search(example.target))

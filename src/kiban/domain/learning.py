@@ -81,6 +81,7 @@ class TrainingExample:
     lineage: tuple[Lineage, ...]  # gold and distractors
     audience: Audience  # the meet of the audiences of all of them
     scrubbed: tuple[Scrubbed, ...] = ()
+    teacher: Author = Author()  # the model that wrote the target; unset: the house's own form
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +140,12 @@ class Curriculum:
         content = asdict(self)
         if not self.preferences:
             del content["preferences"]
-        unset = {"kind": QuestionKind.QUESTION, "author": asdict(Author())}
-        for made in (*(example["question"] for example in content["examples"]), *content["pairs"]):
+        nobody = asdict(Author())
+        unset = {"kind": QuestionKind.QUESTION, "author": nobody, "teacher": nobody}
+        questions = (example["question"] for example in content["examples"])
+        for made in (*content["examples"], *questions, *content["pairs"]):
             for name, value in unset.items():
-                if made[name] == value:  # since curricula have names: unset, it changes none
+                if made.get(name) == value:  # since curricula have names: unset, it changes none
                     del made[name]
         return hashlib.sha256(
             json.dumps(content, sort_keys=True, ensure_ascii=False, default=sorted).encode()

@@ -316,6 +316,14 @@ class Furniture:
         return VllmGenerator([settings.hosted_url], api_key=settings.hosted_key.get_secret_value())
 
     @cached_property
+    def teacher(self) -> VllmGenerator:
+        """Return the server that the settings name as a teacher."""
+        settings = self.settings
+        return VllmGenerator(
+            [settings.teacher], settings.silence_seconds, api_key=settings.teacher_key.get_secret_value()
+        )
+
+    @cached_property
     def adapters(self) -> VllmAdapters:
         return VllmAdapters(self.vllm_urls)
 

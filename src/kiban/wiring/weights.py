@@ -31,6 +31,7 @@ from kiban.wiring.asking import HELD_OUT_SHARE, SEED, Asking
 from kiban.wiring.furniture import BASE_MODEL, Furniture
 from kiban.wiring.generations import fill
 from kiban.wiring.releases import EMBEDDER, RERANKER, Releases, adapter_model
+from kiban.wiring.teaching import Teaching
 
 if TYPE_CHECKING:  # seconds to import
     from kiban.backends.mlflow_registry import MlflowRun
@@ -100,6 +101,9 @@ class WeightsMaking:
             lessons_kept = [(given, question) for given, question in admitted if question in learnt]
             preferred, stage = preferences.prefer(lessons_kept, classroom, passages, SEED)
             written = replace(written, preferences=preferred)
+            stages.append(stage)
+        if furniture.settings.teacher:
+            written, stage = Teaching(furniture, self._releases).teach(written)
             stages.append(stage)
         folder = furniture.candidate_folder(written)
         folder.keep_stages(stages)
