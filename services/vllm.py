@@ -19,7 +19,7 @@ def gpu(settings: Settings) -> bool:
     return machine.uses_gpu(settings.device)
 
 
-def flags(rank: int, adapters: int, *, gpu: bool) -> list[str]:
+def flags(rank: int, adapters: int, parser: str = "hermes", *, gpu: bool) -> list[str]:
     """Return vLLM's flags. Adapters are loaded while it runs: so many in one batch, and three times as many
     kept in memory, for those of the two releases before; others are read from disk again when asked for."""
     on_gpu = ["--gpu-memory-utilization", "0.5"]  # training needs the other half
@@ -32,6 +32,7 @@ def flags(rank: int, adapters: int, *, gpu: bool) -> list[str]:
         "--max-lora-rank", str(rank),
         "--max-loras", str(adapters),
         "--max-cpu-loras", str(3 * adapters),
+        "--enable-auto-tool-choice", "--tool-call-parser", parser,
         *(on_gpu if gpu else on_cpu),
     ]  # fmt: skip
 
@@ -43,7 +44,7 @@ def command(settings: Settings) -> list[str]:
         "--model", str(environment.llm_folder(settings)),
         "--host", settings.host,
         "--port", str(settings.vllm_port),
-        *flags(settings.lora_rank, settings.adapters_at_once, gpu=gpu(settings)),
+        *flags(settings.lora_rank, settings.adapters_at_once, settings.tool_call_parser, gpu=gpu(settings)),
     ]  # fmt: skip
 
 

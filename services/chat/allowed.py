@@ -41,6 +41,7 @@ ROUTES: Mapping[str, Right | Door] = {
     "GET /v1/models": Door.KNOWN,
     "GET /v1/models/{name}": Door.KNOWN,
     "POST /v1/chat/completions": Right.ASK,
+    "POST /v1/responses": Right.ASK,
     "GET /v1/conversations": Right.ASK,
     "POST /v1/conversations": Right.ASK,
     "GET /v1/conversations/{id}": Right.ASK,

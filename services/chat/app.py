@@ -22,6 +22,7 @@ from services.chat import (
     identity,
     login,
     operation,
+    responses,
     tools,
 )
 from services.chat import (
@@ -68,8 +69,18 @@ def create_app(
     app.state.tries = login.Tries()
     app.state.metrics = Metrics()
     errors.install(app)
-    parts = (completions, conversations, documents, embeddings, feedback, identity, login, offices, operation)
-    for part in parts:
+    for part in (
+        completions,
+        responses,
+        conversations,
+        documents,
+        embeddings,
+        feedback,
+        identity,
+        login,
+        offices,
+        operation,
+    ):
         app.include_router(part.router)
     tools.mount(app, house)
     for address, name in (("/", "index.html"), ("/operate", "operate.html")):

@@ -15,6 +15,7 @@ from kiban.answer.steady import listed
 from kiban.domain.access import Principal
 from kiban.domain.question import Answer, Passage
 from kiban.errors import PartError
+from services.chat.completion_shapes import CompletionRequest
 from services.chat.errors import NotFound, part_json
 from services.chat.guard import Asker, House, Kept
 from services.chat.house import ChatHouse
@@ -23,7 +24,6 @@ from services.chat.shapes import (
     CHAT,
     EMBEDDER,
     MODELS,
-    CompletionRequest,
     Json,
     Reply,
     event,
@@ -54,20 +54,24 @@ async def complete(
     if body.conversation and not await asyncio.to_thread(kept.has, str(body.conversation), who):
         raise NotFound("conversation")
     asked = time.perf_counter()
-    answering = await _begin(body, who, house)
+    answering = await begin(body, who, house)
     if body.conversation:
         answering = _kept(answering, partial(kept.add, str(body.conversation), who, body.question))
     watched = request.app.state.metrics.watch(answering, asked)
     if body.stream:
         first = await anext(watched)  # a part that fails now still gets a status code of its own
-        events = _events(body.model, first, watched, body.stream_options.include_usage)
+        reply = Reply(body.model, body.n or 1)
+        events = _events(reply, first, watched, body.stream_options.include_usage)
         return StreamingResponse(events, media_type="text/event-stream")
-    return JSONResponse(await _whole(body.model, watched))
+    return JSONResponse(Reply(body.model, body.n or 1).whole(await whole(watched)))
 
 
-async def _begin(body: CompletionRequest, who: Principal, house: ChatHouse) -> AsyncIterator[str | Answer]:
+async def begin(body: CompletionRequest, who: Principal, house: ChatHouse) -> AsyncIterator[str | Answer]:
+    """Return the answer to a question, yet to be written. Raises TooMany, Busy."""
     if body.model == CHAT:
-        return await asyncio.to_thread(house.answer, body.question, body.history, who, body.form, body.about)
+        return await asyncio.to_thread(
+            house.answer, body.question, body.history, who, body.form, body.about, body.program
+        )
     found = await asyncio.to_thread(house.search, body.question, who, SEARCHED, USUAL_LANES, body.about)
     return _listed(body.question, list(found.passages), found.release_id)
 
@@ -78,7 +82,7 @@ async def _kept(
     """Keep an answer before its end is told."""
     async with aclosing(answering):  # type: ignore[type-var]
         async for piece in answering:
-            if isinstance(piece, Answer):
+            if isinstance(piece, Answer) and not piece.calls:  # with calls, the answer is yet to come
                 await asyncio.to_thread(keep, piece)
             yield piece
 
@@ -90,17 +94,17 @@ async def _listed(question: str, found: list[Passage], release_id: str) -> Async
     yield Answer(text, (), tuple(found), abstained=not found, release_id=release_id)
 
 
-async def _whole(model: str, answering: AsyncIterator[str | Answer]) -> Json:
+async def whole(answering: AsyncIterator[str | Answer]) -> Answer:
+    """Return an answer at its end."""
     async for piece in answering:
         if isinstance(piece, Answer):
-            return Reply(model).whole(piece)
+            return piece
     raise PartError("the answer has no end")
 
 
 async def _events(
-    model: str, first: str | Answer, answering: AsyncIterator[str | Answer], counted: bool
+    reply: Reply, first: str | Answer, answering: AsyncIterator[str | Answer], counted: bool
 ) -> AsyncIterator[str]:
-    reply = Reply(model)
     try:
         async with aclosing(answering):  # type: ignore[type-var]
             for said in _event(reply, first, counted):

@@ -20,6 +20,7 @@ from kiban.domain.office import (
 )
 from kiban.domain.question import (
     EVERYTHING,
+    NO_TOOLS,
     PROSE,
     Answer,
     Choices,
@@ -28,6 +29,7 @@ from kiban.domain.question import (
     Found,
     Passage,
     Scope,
+    Tools,
     Turn,
 )
 from kiban.domain.record import AnswerRecord
@@ -65,6 +67,7 @@ class ChatHouse(Protocol):
         who: Principal,
         form: Form = PROSE,
         scope: Scope = EVERYTHING,
+        tools: Tools = NO_TOOLS,
     ) -> AsyncIterator[str | Answer]:
         """Yield text, and last the whole Answer."""
         ...

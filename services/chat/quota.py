@@ -13,7 +13,16 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from kiban.domain.access import Principal
-from kiban.domain.question import EVERYTHING, PROSE, Answer, Form, Scope, Turn
+from kiban.domain.question import (
+    EVERYTHING,
+    NO_TOOLS,
+    PROSE,
+    Answer,
+    Form,
+    Scope,
+    Tools,
+    Turn,
+)
 from kiban.errors import KibanError
 from services.chat.house import ChatHouse
 
@@ -80,10 +89,11 @@ class Bounded:
         who: Principal,
         form: Form = PROSE,
         scope: Scope = EVERYTHING,
+        tools: Tools = NO_TOOLS,
     ) -> AsyncIterator[str | Answer]:
         """Raises TooMany or Busy."""
         self._quota.answer(who)
-        return self._quota.writing(self._house.answer(question, history, who, form, scope))
+        return self._quota.writing(self._house.answer(question, history, who, form, scope, tools))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._house, name)

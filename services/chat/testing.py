@@ -27,6 +27,7 @@ from kiban.domain.document import Document, DocumentState, Place
 from kiban.domain.feedback import Feedback
 from kiban.domain.question import (
     EVERYTHING,
+    NO_TOOLS,
     PROSE,
     Answer,
     Choice,
@@ -37,6 +38,8 @@ from kiban.domain.question import (
     LaneRank,
     Passage,
     Scope,
+    ToolCall,
+    Tools,
     Turn,
     Usage,
 )
@@ -50,7 +53,7 @@ from services.chat.quota import Quota
 from services.chat.testing_office import MemoryOffice
 
 AUDIENCE = "kiban"
-Writer = Callable[[Sequence[Turn]], Sequence[str]]
+Writer = Callable[[Sequence[Turn]], Sequence[str | ToolCall]]
 
 
 @contextmanager
@@ -91,6 +94,7 @@ class MemoryHouse:
         self.pause = 0.0  # seconds between pieces
         self.states: dict[str, tuple[DocumentState, str]] = {}  # of documents that are not ready, and why
         self.form = PROSE  # what was asked for last
+        self.tools = NO_TOOLS  # that were on offer last
         self.cut = False  # the model has more to say
         self.listening = 0  # answers being written now
         self.desk = MemoryDesk(self)
@@ -167,6 +171,7 @@ class MemoryHouse:
         who: Principal,
         form: Form = PROSE,
         scope: Scope = EVERYTHING,
+        tools: Tools = NO_TOOLS,
     ) -> AsyncIterator[str | Answer]:
         written = converse(
             question,
@@ -176,6 +181,7 @@ class MemoryHouse:
             release_id=self.release_id(),
             history=history,
             form=form,
+            tools=tools,
         )
         return harmlessly(written, form)
 
@@ -188,14 +194,17 @@ class MemoryHouse:
         salt: str = "",
         session: str = "",
         form: Form = PROSE,
-    ) -> AsyncIterator[str | Usage]:
+        tools: Tools = NO_TOOLS,
+    ) -> AsyncIterator[str | ToolCall | Usage]:
         self.listening += 1
         try:
-            self.form, pieces = form, self.write(turns)
+            self.form, self.tools, pieces = form, tools, self.write(turns)
             for piece in pieces:
                 await asyncio.sleep(self.pause)
                 yield piece
-            yield Usage(sum(len(turn.text) for turn in turns), sum(map(len, pieces)), cut=self.cut)
+            read = sum(len(turn.text) for turn in turns)
+            wrote = sum(len(piece) for piece in pieces if isinstance(piece, str))
+            yield Usage(read, wrote, cut=self.cut)
             if self.fails_with is not None:
                 raise self.fails_with
         finally:

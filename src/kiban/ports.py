@@ -23,7 +23,18 @@ from kiban.domain.document import (
 )
 from kiban.domain.feedback import Feedback
 from kiban.domain.learning import Curriculum, EveryonesPairs, Weights
-from kiban.domain.question import EVERYTHING, PROSE, Form, Passage, Scope, Turn, Usage
+from kiban.domain.question import (
+    EVERYTHING,
+    NO_TOOLS,
+    PROSE,
+    Form,
+    Passage,
+    Scope,
+    ToolCall,
+    Tools,
+    Turn,
+    Usage,
+)
 from kiban.domain.release import Action, LedgerEntry, Release, Shelf
 from kiban.domain.sensitive import Finding
 
@@ -272,10 +283,12 @@ class Generator(Protocol):
         salt: str = "",
         session: str = "",
         form: Form = PROSE,
-    ) -> AsyncIterator[str | Usage]:
+        tools: Tools = NO_TOOLS,
+    ) -> AsyncIterator[str | ToolCall | Usage]:
         """Yield pieces of text, greedily decoded, and last what they cost, where that is counted.
 
-        Of the form, `stop` and `schema` are followed. Raises PartUnavailable.
+        Of the form, `stop` and `schema` are followed. Of the tools on offer the model may want some called:
+        each call comes whole, before the cost. Raises PartUnavailable.
 
         What was computed under one salt is not reused under another, so that nobody can tell by the
         time to the first piece what people with other readers' documents have asked. Questions of one

@@ -65,6 +65,9 @@ class Settings(BaseSettings):
     prefect_api_url: str | None = Field(None, description="An existing Prefect 3 server, ending in /api")
     mlflow_tracking_uri: str | None = Field(None, description="An existing MLflow 3 server")
     vllm_urls: tuple[str, ...] = Field((), description="Existing vLLM servers, e.g. http://gpu1:8000")
+    tool_call_parser: str = Field(
+        "hermes", description="How the embedded vLLM reads calls of tools in what the LLM writes; vLLM's name"
+    )
     silence_seconds: float = Field(
         60, gt=0, description="Longest silence of a model server, before an answer and within it"
     )

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from kiban.backends.vllm_generator import VllmGenerator
-from kiban.domain.question import Form, Turn, Usage
+from kiban.domain.question import Form, ToolCall, Tools, Turn, Usage
 from kiban.errors import ModelUnwell, PartError, PartUnavailable, UnknownModel
 
 ASKED = (Turn("system", "短く。"), Turn("user", "宿泊費は？"))
@@ -107,6 +107,39 @@ async def test_a_form_is_asked_for_in_the_servers_words(start: Start) -> None:
     assert asked["stop"] == ["。"]
     schema = {"name": "answer", "schema": {"type": "object"}}
     assert asked["response_format"] == {"type": "json_schema", "json_schema": schema}
+
+
+async def test_calls_of_tools_are_put_together_and_come_before_the_usage(start: Start) -> None:
+    class Calls(Server):
+        async def say(self, response: web.StreamResponse) -> None:
+            opened = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "rate"}}
+            pieces = [
+                opened,
+                *({"index": 0, "function": {"arguments": part}} for part in ('{"of": ', '"EUR"}')),
+            ]
+            other = {"index": 1, "id": "call_2", "function": {"name": "time", "arguments": "{}"}}
+            for piece in (*pieces, other):
+                event = {"choices": [{"index": 0, "delta": {"tool_calls": [piece]}}]}
+                await response.write(f"data: {json.dumps(event)}\n\n".encode())
+            await super().say(response)
+
+    server = Calls()
+    first = ToolCall("call_1", "rate", '{"of": "EUR"}')
+    offered = Tools('[{"type": "function", "function": {"name": "rate"}}]', '"required"')
+    turns = [*ASKED, Turn("assistant", "", (first,)), Turn("tool", "163", result_of="call_1")]
+    pieces = VllmGenerator([await start(server)]).stream(turns, model="base", max_tokens=8, tools=offered)
+    assert [piece async for piece in pieces] == [
+        first,
+        ToolCall("call_2", "time", "{}"),
+        Usage(5, 2, cut=False),
+    ]
+    [asked] = server.asked
+    assert (asked["tools"], asked["tool_choice"]) == (json.loads(offered.offered), "required")
+    call = {"id": "call_1", "type": "function", "function": {"name": "rate", "arguments": '{"of": "EUR"}'}}
+    assert asked["messages"][-2:] == [  # type: ignore[index]
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "content": "163", "tool_call_id": "call_1"},
+    ]
 
 
 async def test_connections_are_kept_inside_async_with(start: Start) -> None:

@@ -5,7 +5,17 @@ from collections.abc import AsyncIterator, Sequence
 from answering import HOTEL, RAIL
 
 from kiban.answer.converse import LONGEST_ANSWER, converse
-from kiban.domain.question import PROSE, Answer, Form, Passage, Turn, Usage
+from kiban.domain.question import (
+    NO_TOOLS,
+    PROSE,
+    Answer,
+    Form,
+    Passage,
+    ToolCall,
+    Tools,
+    Turn,
+    Usage,
+)
 
 
 class Scripted:
@@ -26,7 +36,8 @@ class Scripted:
         salt: str = "",
         session: str = "",
         form: Form = PROSE,
-    ) -> AsyncIterator[str | Usage]:
+        tools: Tools = NO_TOOLS,
+    ) -> AsyncIterator[str | ToolCall | Usage]:
         self.asked, self.max_tokens = turns, max_tokens
         try:
             for character in self.says:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from kiban.answer.wording import PROMPT_VERSION, WORDINGS, Language, Wording, language
 from kiban.domain.document import Place
@@ -19,18 +20,31 @@ REMEMBERED_TURNS = 4  # of what was said before
 REMEMBERED_CHARACTERS = 600  # of each such turn
 
 
-def render(question: str, passages: Sequence[Passage], history: Sequence[Turn] = ()) -> tuple[Turn, ...]:
+def render(
+    question: str, passages: Sequence[Passage], history: Sequence[Turn] = (), results: Sequence[str] = ()
+) -> tuple[Turn, ...]:
     """Return the conversation to continue: instruction, worked example, what was said before, the question.
 
-    Passages are quoted as data, numbered from 1. Without any (the closed-book arm) only a short instruction,
-    what was said before and the question are left.
+    Passages are quoted as data, numbered from 1, and so are `results` of the asker's tools, without a number.
+    Without any passage (the closed-book arm) only a short instruction, what was said before, the results and
+    the question are left.
     """
     wording = WORDINGS[language(question)]
     said = tuple(_remembered(history))
+    returned = "".join(f"{_as_data(result.strip())}\n\n" for result in results)
+    returned = f"{wording.results}{returned}" if returned else ""
     if not passages:
-        return (Turn("system", wording.closed_book), *said, Turn("user", _as_data(question)))
-    asked = _asked(wording, "\n\n".join(_quoted(wording, passages)), question)
+        return (Turn("system", wording.closed_book), *said, Turn("user", returned + _as_data(question)))
+    asked = _asked(wording, "\n\n".join(_quoted(wording, passages)), question, returned)
     return (Turn("system", wording.system), *_example(wording), *said, asked)
+
+
+def deciding(question: str, asked: Sequence[Turn], done: Sequence[Turn]) -> tuple[Turn, ...]:
+    """Return the conversation in which tools are chosen: what the asker said, and what tools returned since
+    the question."""
+    said = (Turn("system", WORDINGS[language(question)].deciding), *_remembered(asked))
+    results = (replace(turn, text=_as_data(turn.text)) for turn in done)
+    return (*said, Turn("user", _as_data(question)), *results)
 
 
 def target(short_answer: str, quote: str, number: int, language: Language) -> str:
@@ -90,8 +104,9 @@ def _example(wording: Wording) -> tuple[Turn, ...]:
     )
 
 
-def _asked(wording: Wording, documents: str, question: str) -> Turn:
-    return Turn("user", f"{wording.documents}{documents}\n\n{wording.question}{_as_data(question)}")
+def _asked(wording: Wording, documents: str, question: str, returned: str = "") -> Turn:
+    asked = f"{wording.question}{_as_data(question)}"
+    return Turn("user", f"{wording.documents}{documents}\n\n{returned}{asked}")
 
 
 def _remembered(history: Sequence[Turn]) -> Iterator[Turn]:

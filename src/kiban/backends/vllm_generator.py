@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -12,7 +12,15 @@ from typing import Any, Self
 import aiohttp
 
 from kiban.backends.fleet import Fleet
-from kiban.domain.question import PROSE, Form, Turn, Usage
+from kiban.domain.question import (
+    NO_TOOLS,
+    PROSE,
+    Form,
+    ToolCall,
+    Tools,
+    Turn,
+    Usage,
+)
 from kiban.errors import ModelUnwell, PartError, PartUnavailable, UnknownModel
 
 CONNECT_TIMEOUT = 5.0  # seconds
@@ -60,14 +68,15 @@ class VllmGenerator:
         salt: str = "",
         session: str = "",
         form: Form = PROSE,
-    ) -> AsyncIterator[str | Usage]:
-        """Yield pieces of text, and last the usage. Closing the iterator closes the request, and vLLM stops
-        writing.
+        tools: Tools = NO_TOOLS,
+    ) -> AsyncIterator[str | ToolCall | Usage]:
+        """Yield pieces of text, then calls of tools, and last the usage. Closing the iterator closes the
+        request, and vLLM stops writing.
 
         Raises UnknownModel if no server has this model, ModelUnwell if one fails with it or stops half-way,
         PartUnavailable if none answers, PartError if one refuses the request itself, e.g. for its length.
         """
-        body = {**_body(turns, model, max_tokens, salt), **_form(form)}
+        body = {**_body(turns, model, max_tokens, salt), **_form(form), **_tools(tools)}
         unwell: ModelUnwell | None = None
         self._look_for_the_lost()
         for left, url in enumerate(self._fleet.order(session), start=1 - len(self._fleet)):
@@ -128,7 +137,7 @@ class VllmGenerator:
 def _body(turns: Sequence[Turn], model: str, max_tokens: int, salt: str) -> dict[str, Any]:
     return {
         "model": model,
-        "messages": [{"role": turn.role, "content": turn.text} for turn in turns],
+        "messages": [_message(turn) for turn in turns],
         "max_tokens": max_tokens,
         "temperature": 0.0,
         "seed": 0,
@@ -136,6 +145,22 @@ def _body(turns: Sequence[Turn], model: str, max_tokens: int, salt: str) -> dict
         "stream_options": {"include_usage": True},
         **({"cache_salt": salt} if salt else {}),
     }
+
+
+def _message(turn: Turn) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": turn.role, "content": turn.text}
+    if turn.calls:
+        message["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in turn.calls
+        ]
+    return {**message, "tool_call_id": turn.result_of} if turn.result_of else message
+
+
+def _tools(tools: Tools) -> dict[str, Any]:
+    if not tools.offered:
+        return {}
+    return {"tools": json.loads(tools.offered), "tool_choice": json.loads(tools.choice)}
 
 
 def _form(form: Form) -> dict[str, Any]:
@@ -148,9 +173,9 @@ def _form(form: Form) -> dict[str, Any]:
 
 async def _pieces(
     session: aiohttp.ClientSession, url: str, body: dict[str, Any]
-) -> AsyncGenerator[str | Usage, None]:
+) -> AsyncGenerator[str | ToolCall | Usage, None]:
     """Yield what one server writes."""
-    cut = False
+    cut, usage, calls = False, None, _Calls()
     try:
         async with await _asked(session, f"{url}/v1/chat/completions", body) as response:
             if response.status != 200:
@@ -158,12 +183,36 @@ async def _pieces(
             async for data in _events(response, url):
                 for choice in data.get("choices", ()):
                     cut = cut or choice.get("finish_reason") == "length"
+                    calls.take(choice["delta"].get("tool_calls") or ())
                     if text := choice["delta"].get("content"):
                         yield text
                 if used := data.get("usage"):
-                    yield Usage(used["prompt_tokens"], used["completion_tokens"], cut)
+                    usage = Usage(used["prompt_tokens"], used["completion_tokens"], cut)
+        for call in calls.whole():
+            yield call
+        if usage:
+            yield usage
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         raise PartUnavailable(f"vLLM at {url}: {error or type(error).__name__}") from error
+
+
+class _Calls:
+    """Calls of tools, put together from their pieces."""
+
+    def __init__(self) -> None:
+        self._parts: dict[int, dict[str, str]] = {}  # by the number of the call
+
+    def take(self, pieces: Iterable[dict[str, Any]]) -> None:
+        for piece in pieces:
+            parts = self._parts.setdefault(piece["index"], {"id": "", "name": "", "arguments": ""})
+            parts["id"] = parts["id"] or piece.get("id") or ""
+            function = piece.get("function") or {}
+            parts["name"] += function.get("name") or ""
+            parts["arguments"] += function.get("arguments") or ""
+
+    def whole(self) -> Iterator[ToolCall]:
+        for _, parts in sorted(self._parts.items()):
+            yield ToolCall(**parts)
 
 
 async def _asked(session: aiohttp.ClientSession, url: str, body: dict[str, Any]) -> aiohttp.ClientResponse:

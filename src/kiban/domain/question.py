@@ -12,11 +12,34 @@ from kiban.domain.text import Span
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """What a model wants the asker's own program to do. Nothing here does it."""
+
+    id: str
+    name: str
+    arguments: str  # JSON
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One message of a conversation."""
 
-    role: str  # "system", "user" or "assistant"
+    role: str  # "system", "user", "assistant" or "tool"
     text: str
+    calls: tuple[ToolCall, ...] = ()  # that the assistant wanted
+    result_of: str = ""  # the id of the call whose result a tool's text is
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the asker's own program can do, and what it has done since the question."""
+
+    offered: str = ""  # JSON: OpenAI's list of functions; "" for none
+    choice: str = '"auto"'  # JSON: OpenAI's tool_choice
+    done: tuple[Turn, ...] = ()  # calls and their results, in order
+
+
+NO_TOOLS = Tools()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +169,13 @@ class Usage:
     completion_tokens: int
     cut: bool  # it had more to say
 
+    def and_before(self, other: Usage | None) -> Usage:
+        """Return what this and an earlier question to the model cost."""
+        if other is None:
+            return self
+        read, wrote = other.prompt_tokens, other.completion_tokens
+        return Usage(self.prompt_tokens + read, self.completion_tokens + wrote, self.cut)
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -159,5 +189,6 @@ class Answer:
     raw: str = ""  # what the model wrote, for judging
     refused_quotes: int = 0  # quotations that were not verbatim, shown without their number
     usage: Usage | None = None  # None when no model was asked, or its server does not count
+    calls: tuple[ToolCall, ...] = ()  # wanted of the asker's program before there is an answer
     failed: bool = False  # no model wrote it to its end; a notice and what was found stand instead
     refused_by: str = ""  # the rule of the company's policy that ended it; "" when none did

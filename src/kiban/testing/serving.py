@@ -12,7 +12,15 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from kiban.domain.learning import Weights
-from kiban.domain.question import PROSE, Form, Turn, Usage
+from kiban.domain.question import (
+    NO_TOOLS,
+    PROSE,
+    Form,
+    ToolCall,
+    Tools,
+    Turn,
+    Usage,
+)
 from kiban.errors import (
     BadWeights,
     PartUnavailable,
@@ -75,7 +83,8 @@ class ScriptedGenerator:
         salt: str = "",
         session: str = "",
         form: Form = PROSE,
-    ) -> AsyncIterator[str | Usage]:
+        tools: Tools = NO_TOOLS,
+    ) -> AsyncIterator[str | ToolCall | Usage]:
         self.asked.append((tuple(turns), model))
         text = self.write(turns, model)
         for start in range(0, len(text), self.piece):

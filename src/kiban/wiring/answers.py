@@ -17,7 +17,19 @@ from kiban.answer.withhold import refuse
 from kiban.domain.access import NOBODY, Principal
 from kiban.domain.document import Document
 from kiban.domain.learning import Weights
-from kiban.domain.question import EVERYTHING, PROSE, Answer, Embedded, Form, Found, Passage, Scope, Turn
+from kiban.domain.question import (
+    EVERYTHING,
+    NO_TOOLS,
+    PROSE,
+    Answer,
+    Embedded,
+    Form,
+    Found,
+    Passage,
+    Scope,
+    Tools,
+    Turn,
+)
 from kiban.domain.release import Release
 from kiban.domain.roles import Caller
 from kiban.errors import PartRefused
@@ -131,17 +143,19 @@ class Answers:
         who: Principal,
         form: Form = PROSE,
         scope: Scope = EVERYTHING,
+        tools: Tools = NO_TOOLS,
     ) -> AsyncIterator[str | Answer]:
         """Yield text, and last the whole Answer, of which a line is kept."""
         release = await asyncio.to_thread(self._releases.answering, who)
         passages: list[Passage] = []
-        if rule := await asyncio.to_thread(self._policing.asked, question, history, who):
+        if rule := await asyncio.to_thread(self._policing.asked, question, (*history, *tools.done), who):
             written = refuse(rule, question, release.narrowed().id, form)
         else:
             asked, said = await asyncio.to_thread(self._unnamed, question, history, who)
+            _, done = await asyncio.to_thread(self._unnamed, "", tools.done, who)
             search = partial(self._found, scope=scope, history=said)
             passages = await asyncio.to_thread(search, release, asked, who)
-            written = self._write(release, asked, passages, said, who, form)
+            written = self._write(release, asked, passages, said, who, form, replace(tools, done=done))
             written = self._policing.answered(written, who, question, release.narrowed().id, form)
             written = harmlessly(written, form)
         async with aclosing(
@@ -172,10 +186,17 @@ class Answers:
         history: Sequence[Turn],
         who: Principal,
         form: Form,
+        tools: Tools,
     ) -> AsyncGenerator[str | Answer]:
         choices = await asyncio.to_thread(self._choices, release, who, passages)
         write = partial(
-            self.converse_with, question=question, passages=passages, history=history, who=who, form=form
+            self.converse_with,
+            question=question,
+            passages=passages,
+            history=history,
+            who=who,
+            form=form,
+            tools=tools,
         )
         # Without its adapters a release is the base: a restarted server has forgotten them, and `tend` brings
         # them back within minutes.
@@ -213,6 +234,7 @@ class Answers:
         history: Sequence[Turn] = (),
         closed_book: bool = False,
         form: Form = PROSE,
+        tools: Tools = NO_TOOLS,
     ) -> AsyncGenerator[str | Answer]:
         """Let one of the adapters of a release write, or the base model."""
         return converse(
@@ -226,6 +248,8 @@ class Answers:
             salt=salt_of(who, model),
             session=who.subject,
             form=form,
+            tools=tools,
+            chooser=BASE_MODEL,  # it has learnt from no document
         )
 
     def documents(self, who: Principal) -> list[Document]:
