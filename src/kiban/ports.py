@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from kiban.domain.access import Audience, Principal
+from kiban.domain.course import Watched
 from kiban.domain.document import (
     Arrival,
     Document,
@@ -294,6 +295,17 @@ class Generator(Protocol):
         time to the first piece what people with other readers' documents have asked. Questions of one
         `session` are best answered in one place, where that has been computed.
         """
+        ...
+
+
+class Watcher(Protocol):
+    """Where people who keep the service running look at answers. Calls return at once; what cannot be sent is
+    lost, and no answer waits for it."""
+
+    def saw(self, watched: Watched) -> None: ...
+
+    def close(self) -> None:
+        """Send what waits."""
         ...
 
 

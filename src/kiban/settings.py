@@ -149,6 +149,12 @@ class Settings(BaseSettings):
         48, ge=1, description="A source that was not listed for so long makes its documents stale"
     )
     old_days: int = Field(1095, ge=1, description="A document not modified for so long is called old")
+    otel_endpoint: str = Field(
+        "", description="An OpenTelemetry collector that gets every answer's steps, such as http://host:4318"
+    )
+    mlflow_traces: float = Field(
+        0.0, ge=0, le=1, description="Share of answers whose steps, and thumbs, are kept in MLflow"
+    )
     policy: Path | None = Field(
         None, description="The company's rules for questions and answers: infra/policy.example.toml"
     )

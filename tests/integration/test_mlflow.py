@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -19,10 +20,16 @@ from mlflow import MlflowClient
 
 from kiban.backends.embedded_postgres import EmbeddedPostgres
 from kiban.backends.mlflow_registry import BATCH, MlflowRegistry
+from kiban.backends.mlflow_traces import MlflowTraces
+from kiban.domain.course import Course, Step, Told, Watched
 from kiban.domain.learning import Weights
 from kiban.errors import PartUnavailable
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::FutureWarning",
+    "ignore::DeprecationWarning",
+    "ignore:.*type hint is inferred as AnyType",  # MLflow, of its own
+)
 STARTS_WITHIN = 120  # seconds; its first start lays out the database
 
 
@@ -209,3 +216,31 @@ def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
         except OSError:
             time.sleep(0.5)
     raise RuntimeError(f"MLflow did not start:\n{log.read_text()[-2000:]}")
+
+
+def test_answers_are_kept_as_traces_with_the_thumbs_given_to_them(mlflow_url: str) -> None:
+    course = Course()
+    course.steps.append(Step("search", course.began, course.began + 5, "", {"lane": "dense"}))
+    public = Watched(
+        course, course.began + 9, None, "asker1", "question1", {"citations": 1}, Told("問い", "答え")
+    )
+    restricted = replace(public, question="question2", told=None)
+    traces = MlflowTraces(mlflow_url)
+    traces.saw(public)
+    traces.saw(restricted)
+    traces.rated("asker1", "question1", good=True)
+    traces.rated("asker1", "never asked", good=False)
+    traces.close()
+    client = MlflowClient(mlflow_url)
+    experiment = client.get_experiment_by_name("kiban-answers")
+    assert experiment is not None
+    found = client.search_traces(experiment_ids=[experiment.experiment_id])
+    by_question = {trace.info.tags["kiban.question"]: trace for trace in found}
+    assert set(by_question) == {"question1", "question2"}
+    assert [span.name for span in by_question["question1"].data.spans] == ["answer", "search"]
+    assert by_question["question1"].data.spans[0].outputs == {"answer": "答え"}
+    assert by_question["question2"].data.spans[0].outputs == {}
+    assert by_question["question2"].data.spans[0].inputs == {"question": "hash question2"}
+    (thumb,) = by_question["question1"].info.assessments
+    assert (thumb.name, thumb.value, thumb.source.source_id) == ("thumb", True, "asker1")
+    assert not by_question["question2"].info.assessments

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -61,7 +62,7 @@ async def converse(
             yield nothing
         yield Answer(nothing, (), (), abstained=True, release_id=release_id)
         return
-    verifier = StreamVerifier(passages)
+    verifier, proving = StreamVerifier(passages), 0.0
     raw: list[str] = []
     shown: list[str] = []
     usage: Usage | None = None
@@ -75,7 +76,10 @@ async def converse(
             if not isinstance(piece, str):
                 continue
             raw.append(piece)
-            if text := piece if form.schema else verifier.feed(piece):
+            began = time.perf_counter()
+            text = piece if form.schema else verifier.feed(piece)
+            proving += time.perf_counter() - began
+            if text:
                 shown.append(text)
                 yield text
     said = form.schema or "".join(shown).strip()
@@ -83,7 +87,7 @@ async def converse(
         shown.append(text)
         yield text
     answer = _answer("".join(raw), "".join(shown), verifier, passages, release_id)
-    yield replace(answer, usage=usage)
+    yield replace(answer, usage=usage, proving=proving)
 
 
 def _answer(

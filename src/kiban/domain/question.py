@@ -191,4 +191,5 @@ class Answer:
     usage: Usage | None = None  # None when no model was asked, or its server does not count
     calls: tuple[ToolCall, ...] = ()  # wanted of the asker's program before there is an answer
     failed: bool = False  # no model wrote it to its end; a notice and what was found stand instead
+    proving: float = 0.0  # seconds that proving its quotations took
     refused_by: str = ""  # the rule of the company's policy that ended it; "" when none did

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from kiban.domain.access import Principal
+from kiban.domain.course import step
 from kiban.domain.question import EVERYTHING, Passage, Scope, Synonyms, Turn
 from kiban.ports import Embedder, PictureEmbedder, SearchIndex, Tokenizer
 from kiban.retrieve import decompose, rewrite, synonyms
@@ -52,17 +53,24 @@ def find(
 
     def rank(text: str) -> Iterator[tuple[str, list[Passage]]]:
         if DENSE in lanes:
-            vector = embedder.query(text)
-            yield DENSE, index.nearest(who, vector, generation, depth, exact=exact, scope=scope)
+            with step("lane", lane=DENSE, exact=exact):
+                vector = embedder.query(text)
+                found = index.nearest(who, vector, generation, depth, exact=exact, scope=scope)
+            yield DENSE, found
         if LEXICAL in lanes:
-            yield LEXICAL, index.matching(who, tokenizer.terms(text), depth, scope=scope)
+            with step("lane", lane=LEXICAL):
+                found = index.matching(who, tokenizer.terms(text), depth, scope=scope)
+            yield LEXICAL, found
         if PICTURES in lanes and picture_embedder is not None:
-            seen = picture_embedder.query(text)
-            yield PICTURES, index.pictured(who, seen, picture_embedder.sha256, depth, scope=scope)
+            with step("lane", lane=PICTURES):
+                seen = picture_embedder.query(text)
+                found = index.pictured(who, seen, picture_embedder.sha256, depth, scope=scope)
+            yield PICTURES, found
 
     found = []
     for part in (question, *decompose.parts(question)):
-        readings = list(read(part, history, known))
+        with step("rewrite"):
+            readings = list(read(part, history, known))
         rankings = {reading.of(name): ranking for reading in readings for name, ranking in rank(reading.text)}
         weights = [
             reading.weight * WEIGHTS[name] for reading in readings for name in EVERY_LANE if name in lanes
@@ -71,7 +79,8 @@ def find(
         kept = max(limit, 1) + (reranking.passages if reranking else 0)
         passages = _fused(rankings, weights, kept)
         if reranking:
-            passages = rerank(part, passages, reranking)
+            with step("rerank", passages=reranking.passages):
+                passages = rerank(part, passages, reranking)
         found.append(explain(passages[: max(limit, 1)], rankings))
     return decompose.interleave(found)[:limit]
 

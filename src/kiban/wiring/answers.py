@@ -15,6 +15,7 @@ from kiban.answer.harmless import harmlessly
 from kiban.answer.steady import steadily
 from kiban.answer.withhold import refuse
 from kiban.domain.access import NOBODY, Principal
+from kiban.domain.course import step
 from kiban.domain.document import Document
 from kiban.domain.learning import Weights
 from kiban.domain.question import (
@@ -42,6 +43,7 @@ from kiban.wiring.identity import Identity
 from kiban.wiring.policy import Policing
 from kiban.wiring.records import Asked, Records
 from kiban.wiring.releases import Releases
+from kiban.wiring.watching import Watching, in_thread
 
 SHOWN = 4  # passages in a prompt
 LOOKED_AT = 8  # for each passage returned, so that copies of one can be left out
@@ -56,6 +58,7 @@ class Answers:
         self._records = records
         self._identity = Identity(furniture)
         self._policing = Policing(furniture)
+        self._watching = Watching(furniture)
 
     def open(self) -> AbstractAsyncContextManager[object]:
         """Keep the connections to the model servers open while a service runs."""
@@ -147,20 +150,20 @@ class Answers:
     ) -> AsyncIterator[str | Answer]:
         """Yield text, and last the whole Answer, of which a line is kept."""
         release = await asyncio.to_thread(self._releases.answering, who)
-        passages: list[Passage] = []
+        passages, course = list[Passage](), self._watching.begin()
         if rule := await asyncio.to_thread(self._policing.asked, question, (*history, *tools.done), who):
             written = refuse(rule, question, release.narrowed().id, form)
         else:
             asked, said = await asyncio.to_thread(self._unnamed, question, history, who)
             _, done = await asyncio.to_thread(self._unnamed, "", tools.done, who)
-            search = partial(self._found, scope=scope, history=said)
-            passages = await asyncio.to_thread(search, release, asked, who)
+            search = partial(self._found, release, asked, who, scope=scope, history=said)
+            passages = await in_thread(course, search)
             written = self._write(release, asked, passages, said, who, form, replace(tools, done=done))
             written = self._policing.answered(written, who, question, release.narrowed().id, form)
             written = harmlessly(written, form)
-        async with aclosing(
-            self._records.follow(written, Asked(who, question, passages, release.narrowed().id))
-        ) as told:
+        about = Asked(who, question, passages, release.narrowed().id)
+        recorded = self._records.follow(written, about)
+        async with aclosing(self._watching.follow(recorded, about, course)) as told:
             async for piece in told:
                 yield piece
 
@@ -175,8 +178,9 @@ class Answers:
         self, release: Release, question: str, who: Principal, *, scope: Scope, history: Sequence[Turn]
     ) -> list[Passage]:
         """Return what the model is shown."""
-        found = self.find_with(release, question, who, SHOWN, scope=scope, history=history)
-        return self._policing.shown(found, who)
+        with step("search"):
+            found = self.find_with(release, question, who, SHOWN, scope=scope, history=history)
+            return self._policing.shown(found, who)
 
     async def _write(
         self,

@@ -9,6 +9,7 @@ from kiban.domain.access import Principal
 from kiban.domain.feedback import Feedback
 from kiban.errors import NotPermitted
 from kiban.wiring.furniture import Furniture
+from kiban.wiring.watching import Watching
 
 
 class FeedbackDesk:
@@ -16,6 +17,7 @@ class FeedbackDesk:
 
     def __init__(self, furniture: Furniture) -> None:
         self._furniture = furniture
+        self._watching = Watching(furniture)
 
     def give(self, given: Feedback, who: Principal) -> int:
         """Keep what `who` says. Evidence is taken only if `who` may read it and it stands there verbatim.
@@ -24,7 +26,10 @@ class FeedbackDesk:
         """
         about = given.evidence.document_id if given.evidence else None
         passages = self._furniture.index.read(who, about) if about is not None else []
-        return self._furniture.feedback.keep(replace(prove(given, passages), author=who.subject))
+        said = replace(prove(given, passages), author=who.subject)
+        kept = self._furniture.feedback.keep(said)
+        self._watching.rated(said)
+        return kept
 
     def waiting(self, curator: Principal) -> list[Feedback]:
         """Return what could teach something and has neither been approved nor refused, newest first.

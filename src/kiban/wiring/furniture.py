@@ -51,6 +51,8 @@ from kiban.wiring import sources
 
 if TYPE_CHECKING:  # seconds to import each, and not every process needs them
     from kiban.backends.mlflow_registry import MlflowRegistry
+    from kiban.backends.mlflow_traces import MlflowTraces
+    from kiban.backends.otel import OtelWatcher
     from kiban.backends.sentence_transformers import SentenceTransformersEmbedder
 
 log = logging.getLogger(__name__)
@@ -73,7 +75,7 @@ class Furniture:
 
     def close(self) -> None:
         """Close the connections and processes that were opened."""
-        for name in ("postgres", "parser", "page_drawer", "adapters"):
+        for name in ("postgres", "parser", "page_drawer", "adapters", "otel", "traces"):
             if name in self.__dict__:
                 self.__dict__[name].close()
 
@@ -326,6 +328,20 @@ class Furniture:
     @cached_property
     def adapters(self) -> VllmAdapters:
         return VllmAdapters(self.vllm_urls)
+
+    # --- Watchers ---
+
+    @cached_property
+    def otel(self) -> OtelWatcher:
+        from kiban.backends.otel import OtelWatcher
+
+        return OtelWatcher(self.settings.otel_endpoint)
+
+    @cached_property
+    def traces(self) -> MlflowTraces:
+        from kiban.backends.mlflow_traces import MlflowTraces
+
+        return MlflowTraces(environment.mlflow_uri(self.settings))
 
     # --- Shelves ---
 

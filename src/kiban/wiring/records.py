@@ -79,9 +79,9 @@ class Records:
 
     def _answered(self, asked: Asked, last: Answer | Ending) -> Answered:
         if isinstance(last, Ending):
-            release_id, ending, citations, refused, rule = asked.release_id, last, 0, 0, ""
+            release_id, how, citations, refused, rule = asked.release_id, last, 0, 0, ""
         else:
-            release_id, ending = last.release_id, _ending(last)
+            release_id, how = last.release_id, ending(last)
             citations, refused, rule = len(last.citations), last.refused_quotes, last.refused_by
         return Answered(
             asker=self._asker(asked.who.subject),
@@ -90,7 +90,7 @@ class Records:
             shown=Answered.passages(asked.passages),
             citations=citations,
             refused_quotes=refused,
-            ending=ending,
+            ending=how,
             refused_by=rule,
         )
 
@@ -98,7 +98,8 @@ class Records:
         return self._furniture.pseudonyms.of("asker", subject)
 
 
-def _ending(answer: Answer) -> Ending:
+def ending(answer: Answer) -> Ending:
+    """Return how an answer that came to its end did."""
     if answer.failed:
         return Ending.FAILED
     if answer.refused_by:
