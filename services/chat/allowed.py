@@ -36,6 +36,8 @@ ROUTES: Mapping[str, Right | Door] = {
     "GET /.well-known/oauth-protected-resource/mcp": Door.ANYBODY,
     "GET /login": Door.ANYBODY,
     "POST /login/password": Door.ANYBODY,
+    "GET /login/provider": Door.ANYBODY,
+    "GET /login/back": Door.ANYBODY,
     "POST /login/end": Door.ANYBODY,
     "GET /v1/me": Door.KNOWN,
     "GET /v1/models": Door.KNOWN,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from kiban.domain.access import Principal
 from kiban.domain.conversation import Conversation, Exchange
+from kiban.domain.credentials import Journey
 from kiban.domain.document import Document, DocumentState
 from kiban.domain.feedback import Feedback
 from kiban.domain.office import (
@@ -133,6 +134,20 @@ class Entry(Protocol):
 
     def log_in(self, name: str, password: str) -> str:
         """Return the token of a new session. Raises IdentityError."""
+        ...
+
+    @property
+    def takes_journeys(self) -> bool:
+        """Tell whether people log in at an OpenID provider."""
+        ...
+
+    def begin_journey(self) -> tuple[str, Journey]:
+        """Return the address to log in at, and what the browser must bring back. Raises PartUnavailable,
+        IdentityError."""
+        ...
+
+    def end_journey(self, journey: Journey, brought: Mapping[str, str]) -> str:
+        """Return the token of a new session of who came back. Raises IdentityError, PartUnavailable."""
         ...
 
     def log_out(self, token: str) -> None:

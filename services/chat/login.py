@@ -1,14 +1,15 @@
-"""Logging in on the page: by a password of this house, where no OpenID provider knows people."""
+"""Logging in on the page: at the company's OpenID provider or, without one, by a password of this house."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
 from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
@@ -22,6 +23,7 @@ from services.chat.quota import TooMany
 from services.chat.shapes import Json
 
 router = APIRouter(prefix="/login")
+log = logging.getLogger(__name__)
 TRIES = RateLimitItemPerMinute(10)  # for one name, and from one address
 
 
@@ -63,7 +65,10 @@ AtEntry = Annotated[Entry, Depends(entry_of)]
 async def ways(request: Request) -> Json:
     """Return how one logs in here, for the page to offer."""
     entry = cast("Entry | None", request.app.state.entry)
-    return {"password": entry is not None and entry.takes_passwords}
+    return {
+        "password": entry is not None and entry.takes_passwords,
+        "provider": entry is not None and entry.takes_journeys,
+    }
 
 
 @router.post("/password", status_code=204, responses=REFUSALS)
@@ -72,6 +77,31 @@ async def with_password(body: PasswordRequest, request: Request, entry: AtEntry)
     cast(Tries, request.app.state.tries).count(body.name, request.client.host if request.client else "")
     token = await asyncio.to_thread(entry.log_in, body.name, body.password)
     return _with_session(Response(status_code=204), token, entry)
+
+
+@router.get("/provider", status_code=303, responses=REFUSALS)
+async def at_provider(entry: AtEntry) -> Response:
+    """Send the browser to the provider."""
+    url, journey = await asyncio.to_thread(entry.begin_journey)
+    response = RedirectResponse(url, 303)
+    session.keep_journey(response, journey, over_tls=entry.over_tls)
+    return response
+
+
+@router.get("/back", status_code=303, responses=REFUSALS)
+async def back(request: Request, entry: AtEntry) -> Response:
+    """Take who comes back from the provider to the page, logged in; whoever failed, with a notice there."""
+    arrived, failed = RedirectResponse("/", 303), RedirectResponse("/#login=failed", 303)
+    journey = session.take_journey(request, arrived, over_tls=entry.over_tls)
+    session.take_journey(request, failed, over_tls=entry.over_tls)
+    if journey is None:
+        return failed
+    try:
+        token = await asyncio.to_thread(entry.end_journey, journey, dict(request.query_params))
+    except IdentityError as error:
+        log.warning("somebody could not log in: %s", error.detail)
+        return failed
+    return _with_session(arrived, token, entry)
 
 
 @router.post("/end", status_code=204)

@@ -7,8 +7,12 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kiban.domain.credentials import Journey
+
 PLAIN = "kiban-session"
 LOCKED = "__Host-kiban-session"  # browsers take it over TLS alone, and from this host alone (RFC 6265bis)
+JOURNEY, JOURNEY_LOCKED = "kiban-journey", "__Host-kiban-journey"
+JOURNEY_SECONDS = 600
 SAFE_METHODS = ("GET", "HEAD")
 ONLY_BEARERS = ("/mcp",)  # agents; no page calls it
 
@@ -31,6 +35,27 @@ def drop(response: Response, *, over_tls: bool) -> None:
     response.delete_cookie(
         LOCKED if over_tls else PLAIN, path="/", secure=over_tls, httponly=True, samesite="strict"
     )
+
+
+def keep_journey(response: Response, journey: Journey, *, over_tls: bool) -> None:
+    """Let the browser keep what it must bring back. It comes from another site: hence Lax."""
+    response.set_cookie(
+        JOURNEY_LOCKED if over_tls else JOURNEY,
+        ".".join((journey.state, journey.nonce, journey.verifier)),
+        max_age=JOURNEY_SECONDS,
+        path="/",
+        secure=over_tls,
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def take_journey(request: Request, response: Response, *, over_tls: bool) -> Journey | None:
+    """Return what the browser kept, and take it away: it is good once."""
+    name = JOURNEY_LOCKED if over_tls else JOURNEY
+    response.delete_cookie(name, path="/", secure=over_tls, httponly=True, samesite="lax")
+    parts = request.cookies.get(name, "").split(".")
+    return Journey(*parts) if len(parts) == 3 and all(parts) else None
 
 
 def session_of(request: Request) -> str:

@@ -23,6 +23,7 @@ from kiban.answer.harmless import harmlessly
 from kiban.backends.tokens import LOCAL_ISSUER, LocalIssuer, TokenVerifier
 from kiban.domain.access import Audience, Principal
 from kiban.domain.conversation import Conversation, Exchange
+from kiban.domain.credentials import Journey
 from kiban.domain.document import Document, DocumentState, Place
 from kiban.domain.feedback import Feedback
 from kiban.domain.question import (
@@ -65,10 +66,10 @@ def serving(house: MemoryHouse, quota: Quota | None = None) -> Iterator[str]:
 
 
 @contextmanager
-def listening(app: FastAPI) -> Iterator[str]:
-    """Serve an app on a free port of this machine; yield its URL."""
+def listening(app: FastAPI, port: int = 0) -> Iterator[str]:
+    """Serve an app on a port of this machine, any free one by default; yield its URL."""
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:  # so that asyncio sends small writes at once
-        listener.bind(("127.0.0.1", 0))
+        listener.bind(("127.0.0.1", port))
         listener.listen()  # who calls before the server is up waits, and is not refused
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="on"))
         thread = threading.Thread(target=server.run, args=([listener],))
@@ -271,6 +272,7 @@ class MemoryEntry:
     """Where people of `passwords` log in; a session is an ordinary token."""
 
     over_tls = False
+    takes_journeys = False
     session_seconds = 3600
 
     def __init__(self, house: MemoryHouse) -> None:
@@ -285,6 +287,12 @@ class MemoryEntry:
         if self.passwords.get(name) != password:
             raise IdentityError("name and password do not belong together")
         return self._house.token(name)
+
+    def begin_journey(self) -> tuple[str, Journey]:
+        raise IdentityError("nobody logs in at a provider here")
+
+    def end_journey(self, journey: Journey, brought: Mapping[str, str]) -> str:
+        raise IdentityError("nobody logs in at a provider here")
 
     def log_out(self, token: str) -> None:
         self._house.caller(token)

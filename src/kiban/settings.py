@@ -130,6 +130,15 @@ class Settings(BaseSettings):
     )
     mcp_token: str | None = Field(None, description="The token with which `kiban mcp` asks, without --as")
     token_audience: str = Field("kiban", description="The audience a token must name")
+    token_names: str = Field(
+        "sub", description="The claim that holds what the directory calls a person, e.g. preferred_username"
+    )
+    login_client: str = Field(
+        "",
+        description="What that issuer calls the page, where people log in there; empty: tokens only",
+    )
+    login_secret: SecretStr = Field(SecretStr(""), description="Its secret; empty: a public client")
+    login_scopes: str = Field("openid profile email", description="What is asked of the issuer for it")
     page_url: str = Field(
         "", pattern=r"^(https?://[^/]+)?$", description="Where browsers reach the page; empty: HOST:CHAT_PORT"
     )

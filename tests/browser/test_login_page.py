@@ -7,9 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from free_port import find_free_port
+from lent_furniture import Lent
+from openid_provider import running
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from services.chat.testing import MemoryHouse, serving
+from kiban.backends.postgres.connect import Postgres
+from kiban.wiring.identity import Identity
+from services.chat.app import create_app
+from services.chat.testing import MemoryHouse, listening, serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(
@@ -61,3 +67,41 @@ def test_a_wrong_password_is_said_so_and_is_not_left_in_the_field(page: Page) ->
     expect(page.get_by_label("パスワード")).to_have_value("")
     log_in(page, "正しい馬の電池")
     expect(page.get_by_label("質問", exact=True)).to_be_visible()
+
+
+def test_an_employee_logs_in_at_the_companys_provider(
+    browser: Browser, postgres: Postgres, tmp_path: Path
+) -> None:
+    port = find_free_port()
+    here = f"http://127.0.0.1:{port}"
+    with running(f"{here}/login/back") as provider, browser.new_context(locale="ja-JP") as context:
+        identity = Identity(
+            Lent(
+                tmp_path,
+                postgres,
+                token_issuer=provider.url,
+                token_names="preferred_username",
+                login_client="kiban-page",
+                page_url=here,
+            )
+        )
+        house = MemoryHouse(tmp_path / "memory", {}, lambda turns: ())
+        house.caller = identity.caller  # type: ignore[method-assign]
+        app = create_app(house, house.desk, house.kept, house.views, house.office, entry=identity)
+        with listening(app, port):
+            page = context.new_page()
+            page.goto(here)
+            expect(page.get_by_label("パスワード")).to_be_hidden()  # no password of theirs comes here
+            page.get_by_role("button", name="会社のアカウントでログイン").click()
+            page.locator("[name=login]").fill("kimura")
+            page.locator("[name=password]").fill("any")
+            page.locator("[type=submit]").click()
+            page.locator("[type=submit]").click()  # consent
+            expect(page.get_by_text("kimura")).to_be_visible()
+            assert page.url == f"{here}/"
+            (session,) = [one for one in context.cookies(here) if one["name"].startswith("kiban")]
+            assert session["httpOnly"] and session["sameSite"] == "Strict"
+            page.get_by_role("button", name="退出").click()
+            expect(page.get_by_role("button", name="会社のアカウントでログイン")).to_be_visible()
+            page.goto(f"{here}/login/back?code=guessed&state=guessed")
+            expect(page.get_by_role("alert")).to_contain_text("ログインできませんでした")

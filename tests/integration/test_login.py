@@ -9,14 +9,12 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
-from argon2 import PasswordHasher
+from lent_furniture import Lent
 
-from kiban.backends.passwords import Passwords
 from kiban.backends.postgres.connect import Postgres
 from kiban.domain.credentials import Purpose
 from kiban.domain.roles import Right
 from kiban.errors import IdentityError, SettingsError
-from kiban.settings import Settings
 from kiban.wiring.answers import Answers
 from kiban.wiring.furniture import Furniture
 from kiban.wiring.identity import Identity
@@ -25,15 +23,6 @@ from services.chat.app import create_app
 from services.chat.testing import MemoryHouse, listening
 
 PASSWORD = "正しい馬の電池ホチキス"
-QUICK = Passwords(PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1))
-
-
-class Lent(Furniture):
-    """The house's furniture on the tests' Postgres, with quick hashes."""
-
-    def __init__(self, folder: Path, postgres: Postgres, **said: object) -> None:
-        super().__init__(Settings(state=folder, **said))  # type: ignore[arg-type]
-        self.postgres, self.passwords = postgres, QUICK
 
 
 @pytest.fixture

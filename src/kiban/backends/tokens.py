@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 import time
-import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +16,14 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
-from kiban.errors import IdentityError, PartUnavailable
+from kiban.backends.openid_provider import Clock, IssuerKeys, OpenIdProvider, keys_in
+from kiban.errors import IdentityError
 
 LOCAL_ISSUER = "kiban"
-ALGORITHMS = ("EdDSA", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512")
 LONGEST_TOKEN = 16_384  # characters
-LEEWAY = 30  # seconds that two clocks may differ
-KEYS_FRESH = 300.0  # seconds for which keys are not asked for again
-KEYS_PAUSE = 10.0  # seconds between two looks for a key we do not know, however often strangers ask
-FETCH_TIMEOUT = 5.0  # seconds
+LEEWAY = 30.0  # seconds that two clocks may differ
+# What a token may call itself (RFC 8725, 3.11). Others, such as logout tokens, are signed with the same keys.
+TYPES = ("JWT", "AT+JWT", "APPLICATION/AT+JWT")
 
 
 class LocalIssuer:
@@ -75,95 +71,60 @@ class LocalIssuer:
 
 
 class TokenVerifier:
-    """Verifies tokens against the keys of one issuer: a JWKS file, or an OpenID provider by its URL."""
+    """Verifies tokens against the keys of one issuer: a JWKS file, or an OpenID provider by its URL.
 
-    def __init__(self, keys: Path | str, issuer: str, audience: str) -> None:
-        self._issuer = issuer
-        self._audience = audience
-        self._keys = _Keys(_from_file(keys) if isinstance(keys, Path) else _from_provider(keys))
+    `named_by` is the claim that holds what the directory calls a person.
+    """
+
+    def __init__(
+        self,
+        keys: Path | str,
+        issuer: str,
+        audience: str,
+        *,
+        named_by: str = "sub",
+        leeway: float = LEEWAY,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._issuer, self._audience = issuer, audience
+        self._named_by, self._leeway = named_by, leeway
+        fetch = keys_in(keys) if isinstance(keys, Path) else OpenIdProvider(keys).keys
+        self._keys = IssuerKeys(fetch, clock)
 
     def subject(self, token: str) -> str:
         """Return who the token proves. Raises IdentityError; PartUnavailable if the issuer is silent."""
+        return self.named(self.claims(token))
+
+    def claims(self, token: str) -> dict[str, Any]:
+        """Return what a token says, once it is proven genuine, for us and in force. Raises as above."""
         if len(token) > LONGEST_TOKEN:
             raise IdentityError("it is too long")
         try:
             header = jwt.get_unverified_header(token)
+            if str(header.get("typ", "JWT")).upper() not in TYPES:
+                raise IdentityError("it is a token of another kind")
             key = self._keys.get(header.get("kid"))
-            claims = jwt.decode(
+            claims: dict[str, Any] = jwt.decode(
                 token,
                 key,
                 algorithms=[key.algorithm_name],  # the key decides, not the token
                 audience=self._audience,
                 issuer=self._issuer,
-                leeway=LEEWAY,
+                leeway=self._leeway,
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
         except jwt.PyJWTError as error:
             raise IdentityError(str(error)) from error
-        subject: str = claims["sub"]
-        if not subject.strip():
+        return claims
+
+    def named(self, claims: dict[str, Any]) -> str:
+        """Return the person whom verified claims name. Raises IdentityError."""
+        name = claims.get(self._named_by)
+        if not isinstance(name, str) or not name.strip():
             raise IdentityError("it names nobody")
-        return subject
-
-
-class _Keys:
-    """The issuer's public keys, kept for a while and looked up again when an unknown one is named."""
-
-    def __init__(self, fetch: Callable[[], jwt.PyJWKSet]) -> None:
-        self._fetch = fetch
-        self._known: dict[str | None, jwt.PyJWK] = {}
-        self._fetched = -KEYS_FRESH
-        self._lock = threading.Lock()
-
-    def get(self, kid: str | None) -> jwt.PyJWK:
-        with self._lock:
-            age = time.monotonic() - self._fetched
-            if age >= KEYS_FRESH or (kid not in self._known and age >= KEYS_PAUSE):
-                self._known = {
-                    key.key_id: key for key in self._fetch().keys if key.algorithm_name in ALGORITHMS
-                }
-                self._fetched = time.monotonic()
-            if kid not in self._known:
-                raise IdentityError("it is signed with a key its issuer does not publish")
-            return self._known[kid]
-
-
-def _from_file(path: Path) -> Callable[[], jwt.PyJWKSet]:
-    def fetch() -> jwt.PyJWKSet:
-        try:
-            return jwt.PyJWKSet.from_json(path.read_text())
-        except (OSError, ValueError, jwt.PyJWTError) as error:
-            raise PartUnavailable(f"public keys in {path}: {error}") from error
-
-    return fetch
-
-
-def _from_provider(issuer: str) -> Callable[[], jwt.PyJWKSet]:
-    """Find the keys by OpenID Connect Discovery 1.0."""
-
-    def fetch() -> jwt.PyJWKSet:
-        about = _get_json(issuer.rstrip("/") + "/.well-known/openid-configuration")
-        if about.get("issuer") != issuer:
-            raise PartUnavailable(f"OpenID provider at {issuer} calls itself {about.get('issuer')!r}")
-        try:
-            return jwt.PyJWKSet.from_dict(_get_json(str(about.get("jwks_uri"))))
-        except jwt.PyJWTError as error:
-            raise PartUnavailable(f"OpenID provider at {issuer}: {error}") from error
-
-    return fetch
-
-
-def _get_json(url: str) -> dict[str, Any]:
-    if not url.startswith(("https://", "http://")):
-        raise PartUnavailable(f"OpenID provider: {url!r} is no web address")
-    try:
-        with urllib.request.urlopen(url, timeout=FETCH_TIMEOUT) as response:
-            document = json.load(response)
-    except (OSError, ValueError) as error:
-        raise PartUnavailable(f"OpenID provider at {url}: {error}") from error
-    if not isinstance(document, dict):
-        raise PartUnavailable(f"OpenID provider at {url} sent no JSON object")
-    return document
+        if self._named_by == "email" and claims.get("email_verified") is False:
+            raise IdentityError("its issuer has not verified the address that it names")
+        return name
 
 
 def _write_private(path: Path, key: Ed25519PrivateKey) -> None:

@@ -38,3 +38,12 @@ class IssuedToken:
     made: datetime
     expires: datetime
     revoked: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """What a browser keeps while its owner logs in elsewhere: random, and used once."""
+
+    state: str  # comes back in the address
+    nonce: str  # comes back in the provider's token
+    verifier: str  # of the code challenge (RFC 7636)

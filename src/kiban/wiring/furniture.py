@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from kiban.backends import synonyms_file
 from kiban.backends.candidates import CandidateFolder, CandidateShelf
 from kiban.backends.nights import NightShelf
+from kiban.backends.openid_provider import OpenIdProvider
 from kiban.backends.parsers.jail import JailedParser
 from kiban.backends.parsers.page_drawer import PageDrawer
 from kiban.backends.parsers.worker_process import Limits
@@ -52,6 +53,7 @@ from kiban.wiring import sources
 if TYPE_CHECKING:  # seconds to import each, and not every process needs them
     from kiban.backends.mlflow_registry import MlflowRegistry
     from kiban.backends.mlflow_traces import MlflowTraces
+    from kiban.backends.openid_login import OpenIdLogin
     from kiban.backends.otel import OtelWatcher
     from kiban.backends.sentence_transformers import SentenceTransformersEmbedder
 
@@ -386,5 +388,28 @@ class Furniture:
     @cached_property
     def verifier(self) -> TokenVerifier:
         """Check tokens of the OIDC provider in the settings, or of this house, by the same code."""
-        issuer = self.settings.token_issuer
-        return TokenVerifier(issuer or self.issuer.jwks, issuer or LOCAL_ISSUER, self.settings.token_audience)
+        return self._verifier(self.settings.token_audience)
+
+    @cached_property
+    def openid_login(self) -> OpenIdLogin | None:
+        """Return where people log in; none where they do so here, or bring their tokens."""
+        settings = self.settings
+        if settings.token_issuer is None or not settings.login_client:
+            return None
+        from kiban.backends.openid_login import OpenIdLogin
+
+        page = settings.page_url or f"http://{settings.host}:{settings.chat_port}"
+        return OpenIdLogin(
+            OpenIdProvider(settings.token_issuer),
+            self._verifier(settings.login_client),
+            settings.login_client,
+            settings.login_secret.get_secret_value(),
+            f"{page}/login/back",
+            settings.login_scopes,
+        )
+
+    def _verifier(self, audience: str) -> TokenVerifier:
+        issuer, named_by = self.settings.token_issuer, self.settings.token_names
+        if issuer is None:
+            return TokenVerifier(self.issuer.jwks, LOCAL_ISSUER, audience)
+        return TokenVerifier(issuer, issuer, audience, named_by=named_by)

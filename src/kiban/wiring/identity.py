@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from kiban.backends.postgres import credentials
 from kiban.domain.access import Principal
-from kiban.domain.credentials import IssuedToken, LocalUser, Purpose
+from kiban.domain.credentials import IssuedToken, Journey, LocalUser, Purpose
 from kiban.domain.roles import Caller, Right, RoleGroups, rights_of
 from kiban.errors import IdentityError, SettingsError
 from kiban.wiring.furniture import Furniture
 
 DIRECTORY = "directory:"  # what sources of memberships from a directory begin with
+if TYPE_CHECKING:
+    from kiban.backends.openid_login import OpenIdLogin
+
 FORGOTTEN_AFTER = timedelta(days=30)  # what ended, until then to be looked up
 
 
@@ -71,6 +75,26 @@ class Identity:
         """Return a token that allows all that somebody may do, for a working day."""
         lifetime = timedelta(seconds=self.session_seconds)
         return self._furniture.credentials.issue(subject, None, Purpose.SESSION, lifetime)
+
+    @property
+    def takes_journeys(self) -> bool:
+        """Tell whether people log in at an OpenID provider."""
+        return self._furniture.openid_login is not None
+
+    def begin_journey(self) -> tuple[str, Journey]:
+        """Return the provider's address to log in at, and what the browser must bring back. Raises
+        PartUnavailable, IdentityError where there is no provider."""
+        return self._provider.begin()
+
+    def end_journey(self, journey: Journey, brought: Mapping[str, str]) -> str:
+        """Return the token of a new session of who came back. Raises IdentityError, PartUnavailable."""
+        return self.begin_session(self._provider.finish(journey, brought))
+
+    @property
+    def _provider(self) -> OpenIdLogin:
+        if self._furniture.openid_login is None:
+            raise IdentityError("nobody logs in at a provider here")
+        return self._furniture.openid_login
 
     def log_out(self, token: str) -> None:
         """End a session. Raises IdentityError for what is none."""
