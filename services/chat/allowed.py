@@ -10,6 +10,7 @@ from enum import Enum
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
+from starlette.routing import compile_path
 
 from kiban.domain.roles import Caller, Right
 from kiban.errors import NotPermitted
@@ -89,6 +90,12 @@ def routes_of(app: FastAPI) -> Iterator[str]:
         methods: Iterable[str] = getattr(route, "methods", None) or ()
         for method in sorted(set(methods) - {"HEAD"}):
             yield f"{method} {route.path}"
+
+
+def methods_at(app: FastAPI, address: str) -> list[str]:
+    """Return the methods that something at this address takes."""
+    declared = (route.split(" ", 1) for route in routes_of(app))
+    return sorted({method for method, path in declared if compile_path(path)[0].match(address)})
 
 
 def require_listed(app: FastAPI) -> None:

@@ -81,7 +81,7 @@ def create_app(
         offices,
         operation,
     ):
-        app.include_router(part.router)
+        app.include_router(part.router, responses={} if part is operation else errors.REFUSALS)
     tools.mount(app, house)
     for address, name in (("/", "index.html"), ("/operate", "operate.html")):
         app.add_api_route(address, partial(_page, name), include_in_schema=False)

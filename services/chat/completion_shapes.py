@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from kiban.domain.question import EVERYTHING, Form, Scope, Tools, Turn
 from services.chat.scope_shapes import ScopeRequest
-from services.chat.shapes import LONGEST_MESSAGE, LONGEST_QUESTION, Json
+from services.chat.shapes import LONGEST_MESSAGE, LONGEST_QUESTION, MODELS, Json
 from services.chat.tool_shapes import (
     MOST_TOOLS,
     Called,
@@ -23,6 +23,8 @@ from services.chat.tool_shapes import (
 )
 
 MOST_CHOICES = 8
+# Described as a choice, and answered with 404 for any other, as OpenAI's clients expect.
+ModelName = Annotated[str, Field(json_schema_extra={"enum": list(MODELS)})]
 Stop = Annotated[str, Field(min_length=1, max_length=100)]
 
 
@@ -121,7 +123,7 @@ class CompletionRequest(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    model: str
+    model: ModelName
     messages: Annotated[list[Message], Field(min_length=1, max_length=64)]
     conversation: UUID | None = None  # keep the answer in this one; see /v1/conversations
     scope: ScopeRequest | None = None  # narrow what is searched for the last question; see /v1/choices

@@ -16,7 +16,7 @@ from kiban.domain.access import Principal
 from kiban.domain.question import Answer, Passage
 from kiban.errors import PartError
 from services.chat.completion_shapes import CompletionRequest
-from services.chat.errors import NotFound, part_json
+from services.chat.errors import STREAMED, NotFound, part_json
 from services.chat.guard import Asker, House, Kept
 from services.chat.house import ChatHouse
 from services.chat.search_shapes import USUAL_LANES
@@ -45,7 +45,7 @@ async def model(name: str, who: Asker) -> Json:
     return _model(name)
 
 
-@router.post("/v1/chat/completions")
+@router.post("/v1/chat/completions", responses=STREAMED)
 async def complete(
     body: CompletionRequest, who: Asker, house: House, kept: Kept, request: Request
 ) -> Response:

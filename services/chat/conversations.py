@@ -8,27 +8,27 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from kiban.domain.conversation import Conversation, Exchange
-from services.chat.errors import REFUSALS, NotFound
+from services.chat.errors import NotFound
 from services.chat.guard import Asker, Kept
 from services.chat.shapes import Json, answer_json
 
 router = APIRouter(prefix="/v1/conversations")
 
 
-@router.get("", responses=REFUSALS)
+@router.get("")
 async def conversations(who: Asker, kept: Kept) -> Json:
     """Return your conversations, the last one first."""
     found = await asyncio.to_thread(kept.all, who)
     return {"object": "list", "data": [_conversation(one) for one in found]}
 
 
-@router.post("", status_code=201, responses=REFUSALS)
+@router.post("", status_code=201)
 async def begin(who: Asker, kept: Kept) -> Json:
     """Begin a conversation. Name it as `conversation` in a question, and the answer is kept."""
     return {"object": "conversation", "id": await asyncio.to_thread(kept.begin, who)}
 
 
-@router.get("/{id}", responses=REFUSALS)
+@router.get("/{id}")
 async def conversation(id: UUID, who: Asker, kept: Kept) -> Json:
     """Return what was said. An answer from documents that you may not read any more is left out."""
     said = await asyncio.to_thread(kept.read, str(id), who)
@@ -37,7 +37,7 @@ async def conversation(id: UUID, who: Asker, kept: Kept) -> Json:
     return {"object": "conversation", "id": str(id), "exchanges": [_exchange(one) for one in said]}
 
 
-@router.delete("/{id}", status_code=204, responses=REFUSALS)
+@router.delete("/{id}", status_code=204)
 async def delete(id: UUID, who: Asker, kept: Kept) -> None:
     """Forget a conversation."""
     if not await asyncio.to_thread(kept.delete, str(id), who):

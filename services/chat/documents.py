@@ -28,7 +28,7 @@ Position = Annotated[int, Query(ge=0, le=2**31)]
 Ids = Annotated[Sequence[int], Query(max_length=50)]
 
 
-@router.get("/search", responses=REFUSALS)
+@router.get("/search")
 async def search_by_address(asked: Annotated[SearchRequest, Query()], who: Asker, house: House) -> FoundShape:
     """Find passages among what you may read, best first. No model is asked.
 
@@ -37,13 +37,13 @@ async def search_by_address(asked: Annotated[SearchRequest, Query()], who: Asker
     return await _search(asked, who, house)
 
 
-@router.post("/search", responses=REFUSALS)
+@router.post("/search")
 async def search(asked: SearchRequest, who: Asker, house: House) -> FoundShape:
     """The same with a body: what is asked then stands in no address, and in no proxy's log."""
     return await _search(asked, who, house)
 
 
-@router.get("/choices", responses=REFUSALS)
+@router.get("/choices")
 async def choices(who: Asker, views: AtHand) -> Json:
     """Return the sources, folders and formats that you can narrow a question to, the largest first."""
     return choices_json(await asyncio.to_thread(views.choices, who))

@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kiban.domain.question import Embedded
 from services.chat.completions import require_model
-from services.chat.errors import REFUSALS
 from services.chat.guard import Asker, House
 from services.chat.shapes import EMBEDDER, LONGEST_MESSAGE, Json
 
@@ -25,7 +24,7 @@ class EmbeddingRequest(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    model: str
+    model: Annotated[str, Field(json_schema_extra={"enum": [EMBEDDER]})]
     input: Text | Annotated[list[Text], Field(min_length=1, max_length=256)]
     input_type: Literal["passage", "query"] = "passage"
     encoding_format: Literal["float", "base64"] = "float"
@@ -35,7 +34,7 @@ class EmbeddingRequest(BaseModel):
         return [self.input] if isinstance(self.input, str) else self.input
 
 
-@router.post("/v1/embeddings", responses=REFUSALS)
+@router.post("/v1/embeddings")
 async def embed(body: EmbeddingRequest, who: Asker, house: House) -> Json:
     """Return a unit vector per text. Those of two releases may not compare; `kiban.release` names theirs."""
     require_model(body.model, (EMBEDDER,))

@@ -19,6 +19,7 @@ from kiban.errors import (
     PartError,
     ReleaseError,
 )
+from services.chat.allowed import methods_at
 from services.chat.quota import Busy, TooMany
 from services.chat.shapes import error_json
 
@@ -31,12 +32,22 @@ log = logging.getLogger(__name__)
 _SHAPE = {
     "application/json": {"example": error_json("what is wrong, and what mends it", "invalid_request_error")}
 }
-# What every route with documents may answer instead, for its OpenAPI description.
+# What every route that looks at a token may answer instead, for its OpenAPI description.
 REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The body is no JSON", "content": _SHAPE},
     401: {"description": "The token does not prove who asks", "content": _SHAPE},
+    403: {"description": "You may not do this", "content": _SHAPE},
+    404: {"description": "Nothing of this name is here for you", "content": _SHAPE},
+    413: {"description": "The request carries too much", "content": _SHAPE},
     422: {"description": "What was asked makes no sense", "content": _SHAPE},
     429: {"description": "You ask too often; Retry-After says when to ask again", "content": _SHAPE},
     503: {"description": "A part of the stack does not answer; Retry-After says when to ask again"},
+}
+
+
+# A reply of which parts come as they are written, if the request says so.
+STREAMED: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/json": {}, "text/event-stream": {}}},
 }
 
 
@@ -106,8 +117,10 @@ def _malformed(request: Request, error: Exception) -> JSONResponse:
 
 def _refused(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    content = error_json(error.detail, "invalid_request_error")
-    return JSONResponse(content, error.status_code, error.headers)
+    content, headers = error_json(error.detail, "invalid_request_error"), error.headers
+    if error.status_code == 405:  # the router names the methods of one route alone
+        headers = {"Allow": ", ".join(methods_at(request.app, request.url.path))}
+    return JSONResponse(content, error.status_code, headers)
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:

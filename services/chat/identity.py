@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from services.chat.errors import REFUSALS
 from services.chat.guard import Admitted
 from services.chat.shapes import Json
 
 router = APIRouter()
 
 
-@router.get("/v1/me", responses=REFUSALS)
+@router.get("/v1/me")
 async def me(caller: Admitted) -> Json:
     """Return your name, and what you may do with this token."""
     return {"object": "caller", "subject": caller.who.subject, "rights": sorted(caller.rights)}

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kiban.errors import IdentityError
 from services.chat import session
-from services.chat.errors import REFUSALS, NotFound
+from services.chat.errors import NotFound
 from services.chat.house import Entry
 from services.chat.quota import TooMany
 from services.chat.shapes import Json
@@ -71,7 +71,7 @@ async def ways(request: Request) -> Json:
     }
 
 
-@router.post("/password", status_code=204, responses=REFUSALS)
+@router.post("/password", status_code=204)
 async def with_password(body: PasswordRequest, request: Request, entry: AtEntry) -> Response:
     """Begin a session, in a cookie."""
     cast(Tries, request.app.state.tries).count(body.name, request.client.host if request.client else "")
@@ -79,7 +79,7 @@ async def with_password(body: PasswordRequest, request: Request, entry: AtEntry)
     return _with_session(Response(status_code=204), token, entry)
 
 
-@router.get("/provider", status_code=303, responses=REFUSALS)
+@router.get("/provider", status_code=303)
 async def at_provider(entry: AtEntry) -> Response:
     """Send the browser to the provider."""
     url, journey = await asyncio.to_thread(entry.begin_journey)
@@ -88,7 +88,7 @@ async def at_provider(entry: AtEntry) -> Response:
     return response
 
 
-@router.get("/back", status_code=303, responses=REFUSALS)
+@router.get("/back", status_code=303)
 async def back(request: Request, entry: AtEntry) -> Response:
     """Take who comes back from the provider to the page, logged in; whoever failed, with a notice there."""
     arrived, failed = RedirectResponse("/", 303), RedirectResponse("/#login=failed", 303)

@@ -21,7 +21,7 @@ async def healthz() -> Json:
     return {"status": "ok"}
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses={503: {"description": "A part is missing; the reply names it"}})
 async def readyz(house: House) -> JSONResponse:
     """Every part that an answer needs is there."""
     parts = await asyncio.to_thread(house.ready)
@@ -41,6 +41,6 @@ async def about_tools(request: Request, house: House) -> Json:
     }
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(request: Request) -> Response:
     return Response(request.app.state.metrics.page(), media_type=CONTENT_TYPE_LATEST)

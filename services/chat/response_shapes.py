@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kiban.domain.question import Answer, ToolCall
-from services.chat.completion_shapes import CompletionRequest
+from services.chat.completion_shapes import CompletionRequest, ModelName
 from services.chat.scope_shapes import ScopeRequest
 from services.chat.shapes import LONGEST_MESSAGE, Json, answer_json, refusal_of
 from services.chat.tool_shapes import MOST_TOOLS, CallId, Choice, Function, Name
@@ -99,7 +99,7 @@ class ResponseRequest(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    model: str
+    model: ModelName
     input: Words | Annotated[list[MessageItem | CallItem | ResultItem], Field(min_length=1, max_length=64)]
     previous_response_id: None = None  # no response is kept; send what was said as `input`
     scope: ScopeRequest | None = None

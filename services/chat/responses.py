@@ -12,14 +12,14 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from kiban.domain.question import Answer
 from kiban.errors import PartError
 from services.chat.completions import begin, require_model, whole
-from services.chat.errors import REFUSALS
+from services.chat.errors import STREAMED
 from services.chat.guard import Asker, House
 from services.chat.response_shapes import ResponseReply, ResponseRequest
 
 router = APIRouter()
 
 
-@router.post("/v1/responses", responses=REFUSALS)
+@router.post("/v1/responses", responses=STREAMED)
 async def respond(body: ResponseRequest, who: Asker, house: House, request: Request) -> Response:
     """Answer the last message of `input` from what `who` may read. No response is kept."""
     require_model(body.model)

@@ -20,9 +20,10 @@ def _split(given: object) -> object:
     values = [given] if isinstance(given, str) else given
     if not isinstance(values, list):
         return values
-    return [
-        part.strip() for value in values for part in (value.split(",") if isinstance(value, str) else [value])
-    ]
+    taken: list[object] = []
+    for value in values:
+        taken += [part.strip() for part in value.split(",")] if isinstance(value, str) else [value]
+    return taken
 
 
 class SearchRequest(BaseModel):
