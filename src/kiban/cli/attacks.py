@@ -37,7 +37,7 @@ def attacks(
     else:
         shown = Table("", "attack", "found", "aim", "trials", "passed", "note", title=f"scale {scale:g}")
         for one in found:
-            passed = "yes" if one.passed else "NO"
+            passed = "–" if one.passed is None else "yes" if one.passed else "NO"
             shown.add_row(one.id, one.what, one.value, one.aim, f"{one.trials:,}", passed, one.note)
         Console().print(shown, markup=False)
-    raise typer.Exit(0 if all(figure.passed for figure in found) else 1)
+    raise typer.Exit(0 if all(figure.passed is not False for figure in found) else 1)

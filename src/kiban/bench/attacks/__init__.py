@@ -33,6 +33,7 @@ ATTACKS: dict[str, str] = {  # id: "module:function"
     "B9": "releases:tainted_adapter",
     "B10": "gate:bad_candidates",
     "B10N": "gate:no_difference",
+    "C1": "rendering:foreign_requests",
     "C2": "injected:instructions_in_passages",
     "C3": "citing:false_citations",
     "C4": "cached:prefix_timing",
@@ -57,7 +58,7 @@ class Figure:
     what: str
     value: str
     aim: str
-    passed: bool
+    passed: bool | None  # None: it could not be staged here
     trials: int
     note: str = ""
 
