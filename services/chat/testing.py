@@ -94,6 +94,7 @@ class MemoryHouse:
         self.fails_with: Exception | None = None  # the model raises this after its last piece
         self.pause = 0.0  # seconds between pieces
         self.states: dict[str, tuple[DocumentState, str]] = {}  # of documents that are not ready, and why
+        self.harmless = True  # what the model writes is disarmed, as in the house
         self.form = PROSE  # what was asked for last
         self.tools = NO_TOOLS  # that were on offer last
         self.cut = False  # the model has more to say
@@ -184,7 +185,7 @@ class MemoryHouse:
             form=form,
             tools=tools,
         )
-        return harmlessly(written, form)
+        return harmlessly(written, form) if self.harmless else written
 
     async def stream(
         self,

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kiban.answer.converse import converse
 from kiban.bench.attacks import Figure
 from kiban.bench.attacks.leaving import SECRET, Leaving, leaving
 from kiban.bench.attacks.stage import Stage
 from kiban.domain.access import EVERYONE
 from kiban.domain.document import Place
+from kiban.domain.question import Turn
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -140,27 +140,16 @@ def _ask(page: Page, question: str) -> None:
 
 
 def _echoing(folder: Path, documents: Sequence[Leaving]) -> MemoryHouse:
-    """Return a house whose model says what the best passage says, once as its own words and once quoted."""
-    from kiban.domain.access import Principal
-    from kiban.domain.question import EVERYTHING, PROSE, Answer, Form, Scope, Turn
+    """Return a house whose model says what the document asked about says, once as its own words and once
+    quoted, and which hands that on as it is."""
     from services.chat.testing import MemoryHouse
 
-    class Unprotected(MemoryHouse):
-        """One that hands on what the model writes as it is."""
+    def repeat(turns: Sequence[Turn]) -> Sequence[str]:
+        said = documents[int(turns[-1].text.rsplit("文書", 1)[1][:2])].text
+        return (f"{said}\n「{said}」[1]",)
 
-        def answer(
-            self,
-            question: str,
-            history: Sequence[Turn],
-            who: Principal,
-            form: Form = PROSE,
-            scope: Scope = EVERYTHING,
-        ) -> AsyncIterator[str | Answer]:
-            best = self.find(question, who, 1)
-            self.write = lambda turns: (f"{best[0].original}\n「{best[0].original}」[1]",)
-            return converse(question, best, generator=self, model="base", release_id="", form=form)
-
-    house = Unprotected(folder, {}, lambda turns: ())
+    house = MemoryHouse(folder, {}, repeat)
+    house.harmless = False
     for number, document in enumerate(documents):
         title, place = f"文書{number:02} {document.text}", Place(heading=document.text)
         house.shelve(title, frozenset({EVERYONE}), (place, document.text))
