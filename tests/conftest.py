@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from free_port import find_free_port
+from hypothesis import HealthCheck, settings
 
 from kiban.backends.embedded_postgres import EmbeddedPostgres
 from kiban.backends.postgres.connect import Postgres
@@ -20,6 +21,9 @@ TALLIES = ("graph", "zone_tally", "term_tally", "change_tally")
 RECORDS = ("answer_record", "answer_record_end", "exchange", "conversation")
 CREDENTIALS = ("local_user", "token")
 COUNTED = (*TALLIES, *RECORDS, *CREDENTIALS, "generation", "membership", "source", "tombstone", "zone")
+settings.register_profile("kiban", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("kiban")  # a busy machine is not a fault
+
 QUICK_FIRST = ("unit", "contract", "integration", "gpu", "browser", "acceptance")
 EMPTY = f"truncate {', '.join(f'kiban.{table}' for table in (*TABLES, *COUNTED))}"
 

@@ -12,7 +12,7 @@ from kiban.settings import Settings
 from kiban.wiring.furniture import Furniture
 
 pytestmark = [
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
     pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning"),  # libraries' own
 ]
 
