@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from kiban.domain.access import Audience, Principal
+from kiban.domain.channel import Handshake, Message
 from kiban.domain.course import Watched
 from kiban.domain.document import (
     Arrival,
@@ -306,6 +307,28 @@ class Watcher(Protocol):
 
     def close(self) -> None:
         """Send what waits."""
+        ...
+
+
+class Channel(Protocol):
+    """A chat platform that people ask from. `received` works on what the platform sent, nothing else; the
+    others ask it, and raise PartUnavailable when it does not answer."""
+
+    name: str
+    longest: int  # characters of one message
+
+    def received(self, headers: Mapping[str, str], body: bytes) -> Message | Handshake | None:
+        """Return what was sent; None for what is no question to us. Raises IdentityError for what the
+        platform did not send."""
+        ...
+
+    def identities(self, message: Message) -> list[str]:
+        """Return by what the directory may know whoever wrote it, in order: an address that the platform
+        vouches for, then "platform:id". Nothing for guests, bots and people of other companies."""
+        ...
+
+    def tell(self, message: Message, text: str) -> None:
+        """Answer so that whoever asked reads it, and nobody else."""
         ...
 
 

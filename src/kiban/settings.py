@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -18,11 +18,13 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from kiban.channel_settings import ChannelSettings
 from kiban.domain.learning import QuestionKind
 from kiban.errors import SettingsError
 from kiban.source_settings import SourceSettings
 
 _FROM_ENVIRONMENT = "env:"
+Table = TypeVar("Table", bound=BaseModel)
 ROOT = Path(__file__).resolve().parents[2]  # the checkout
 
 
@@ -41,6 +43,12 @@ class Settings(BaseSettings):
     documents: Path = Field(ROOT / "infra/demo/documents", description="Folder that the hourly flow ingests")
     sources: tuple[SourceSettings, ...] = Field(
         (), description="Where documents come from besides that folder; see source_settings.py"
+    )
+    channels: tuple[ChannelSettings, ...] = Field(
+        (), description="Chat platforms that people ask from; see channel_settings.py"
+    )
+    channels_port: int = Field(
+        8705, ge=1, le=65535, description="Where `python -m services.channels` listens"
     )
     deletion_guard: float = Field(
         0.3, ge=0, le=1, description="Larger shares of a source are not deleted at once unless allowed"
@@ -238,7 +246,15 @@ class Settings(BaseSettings):
         names = [source.name for source in sources]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two sources are named {', '.join(twice)}")
-        return tuple(_with_secrets(source) for source in sources)
+        return tuple(_with_secrets(source, f"source {source.name}") for source in sources)
+
+    @field_validator("channels")
+    @classmethod
+    def _channels(cls, channels: tuple[ChannelSettings, ...]) -> tuple[ChannelSettings, ...]:
+        kinds = [channel.kind for channel in channels]
+        if twice := sorted({kind for kind in kinds if kinds.count(kind) > 1}):
+            raise ValueError(f"two channels are of kind {', '.join(twice)}")
+        return tuple(_with_secrets(channel, f"channel {channel.kind}") for channel in channels)
 
     @classmethod
     def settings_customise_sources(
@@ -252,20 +268,21 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 
-def _with_secrets(source: SourceSettings) -> SourceSettings:
-    """Return the settings of a source with each "env:NAME" replaced by what the environment says."""
+def _with_secrets(table: Table, what: str) -> Table:
+    """Return the settings of a source or channel with each "env:NAME" replaced by what the environment
+    says."""
     secrets = {
         field: SecretStr(os.environ[says.removeprefix(_FROM_ENVIRONMENT)])
-        for field, says in _references(source)
+        for field, says in _references(table, what)
     }
-    return source.model_copy(update=secrets)
+    return table.model_copy(update=secrets)
 
 
-def _references(source: SourceSettings) -> Iterator[tuple[str, str]]:
-    for field, value in source:
+def _references(table: BaseModel, what: str) -> Iterator[tuple[str, str]]:
+    for field, value in table:
         if isinstance(value, SecretStr) and (says := value.get_secret_value()).startswith(_FROM_ENVIRONMENT):
             if (name := says.removeprefix(_FROM_ENVIRONMENT)) not in os.environ:
-                raise ValueError(f"source {source.name}: {field} is {says}, but {name} is not set")
+                raise ValueError(f"{what}: {field} is {says}, but {name} is not set")
             yield field, says
 
 
@@ -281,5 +298,8 @@ def load() -> Settings:
 def _told(wrong: ErrorDetails) -> str:
     """Return what is wrong, and what was given unless it may hold a secret."""
     where = ".".join(map(str, wrong["loc"]))
-    shown = isinstance(wrong["input"], (str, int, float)) and wrong["loc"][:1] != ("sources",)
+    shown = isinstance(wrong["input"], (str, int, float)) and wrong["loc"][:1] not in (
+        ("sources",),
+        ("channels",),
+    )
     return f"{where}: {wrong['msg']}" + (f" (got {wrong['input']!r})" if shown else "")

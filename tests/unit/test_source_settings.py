@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from kiban.channel_settings import SlackChannel
 from kiban.errors import SettingsError
 from kiban.settings import ROOT, Settings, load
 from kiban.source_settings import ImapSettings, S3Settings
+from kiban.stack import environment
 from kiban.wiring.source_kinds import open_source
 
 BUCKET = '[[sources]]\nkind = "s3"\nname = "kb"\nbucket = "b"\naccess_key = "k"\nsecret_key = {key}\n'
@@ -102,3 +104,33 @@ def test_the_documented_examples_are_settings(settings_file: Path, monkeypatch: 
     settings_file.write_text("\n".join(examples))
     kinds = {source.kind for source in Settings().sources}
     assert {"confluence", "sharepoint", "google-drive", "slack", "slack-export"} <= kinds
+
+
+SLACK = '[[channels]]\nkind = "slack"\nteam = "T1"\nbot_token = "xoxb-secret"\nsigning_secret = {secret}\n'
+
+
+def test_a_channels_secrets_come_from_the_environment_and_reach_the_services_whole(
+    settings_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIGNING", "open-sesame")
+    settings_file.write_text(SLACK.format(secret='"env:SIGNING"'))
+    settings = Settings()
+    assert "open-sesame" not in repr(settings)
+    for name, value in environment.house(settings).items():
+        monkeypatch.setenv(name, value)
+    settings_file.write_text("")
+    (channel,) = Settings().channels
+    assert isinstance(channel, SlackChannel)
+    assert channel.signing_secret.get_secret_value() == "open-sesame"
+    assert channel.bot_token.get_secret_value() == "xoxb-secret"
+
+
+def test_what_is_wrong_with_a_channel_is_told_without_its_secrets(settings_file: Path) -> None:
+    settings_file.write_text(SLACK.format(secret='"open-sesame"') + "taem = 1\n")
+    with pytest.raises(SettingsError) as told:
+        load()
+    assert "channels.0.slack.taem" in str(told.value)
+    assert "xoxb-secret" not in f"{told.value} {told.value.__cause__}"
+    settings_file.write_text(SLACK.format(secret='"x"') * 2)
+    with pytest.raises(SettingsError, match="two channels are of kind slack"):
+        load()

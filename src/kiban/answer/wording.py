@@ -41,6 +41,8 @@ class Wording:
     broken_off: str
     refused: str
     withheld: str
+    sources: str
+    later: str
     page: str
     sheet: str
     slide: str
@@ -88,6 +90,8 @@ JAPANESE = Wording(
     no_model="いまは回答を書けません（モデルが応答していません）。見つかった資料は次のとおりです。",
     broken_off="（回答が途中で切れました。見つかった資料は次のとおりです。）",
     refused="社内の規定により、この質問には回答できません。",
+    sources="出典：",
+    later="いまは回答できません。しばらくしてから、もう一度お尋ねください。",
     withheld="（社内の規定により、ここから先は表示できません。）",
     page="{}ページ",
     sheet="シート {}",
@@ -131,6 +135,8 @@ ENGLISH = Wording(
     no_model="No answer can be written now, for the model does not respond. This is what was found:",
     broken_off="(The answer broke off. This is what was found:)",
     refused="Company policy does not allow an answer to this question.",
+    sources="Sources:",
+    later="No answer can be given now. Please ask again in a while.",
     withheld="(Company policy does not allow the rest to be shown.)",
     page="page {}",
     sheet="sheet {}",
