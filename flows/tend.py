@@ -8,6 +8,7 @@ from prefect.cache_policies import NO_CACHE
 from kiban.domain.document import IngestReport
 from kiban.domain.release import LedgerEntry
 from kiban.wiring import house
+from kiban.wiring.directories import Followed
 from kiban.wiring.side_by_side import Failures
 
 
@@ -43,10 +44,20 @@ def follow_trial() -> LedgerEntry | None:
     return house().canary.step(actor="tend flow")
 
 
+@task(cache_policy=NO_CACHE)
+def follow_directories() -> list[Followed]:
+    return house().directories.follow()
+
+
 @flow(name="follow-people")
 def follow_people() -> None:
     """Follow who is in which group and who may read which folder: it reaches the next question."""
-    house().documents.watch_readers(seconds=50)
+    failures = Failures()
+    for followed in follow_directories():
+        failures.add(followed.error)
+    with failures.gathered():
+        house().documents.watch_readers(seconds=50)
+    failures.tell()
 
 
 @flow(name="tend")

@@ -9,7 +9,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -19,12 +27,14 @@ from pydantic_settings import (
 )
 
 from kiban.channel_settings import ChannelSettings
+from kiban.directory_settings import DirectorySettings
 from kiban.domain.learning import QuestionKind
 from kiban.errors import SettingsError
 from kiban.source_settings import SourceSettings
 
 _FROM_ENVIRONMENT = "env:"
 Table = TypeVar("Table", bound=BaseModel)
+Place = TypeVar("Place", SourceSettings, DirectorySettings)
 ROOT = Path(__file__).resolve().parents[2]  # the checkout
 
 
@@ -49,6 +59,9 @@ class Settings(BaseSettings):
     )
     channels_port: int = Field(
         8705, ge=1, le=65535, description="Where `python -m services.channels` listens"
+    )
+    directories: tuple[DirectorySettings, ...] = Field(
+        (), description="Where people's groups come from besides sources; see directory_settings.py"
     )
     deletion_guard: float = Field(
         0.3, ge=0, le=1, description="Larger shares of a source are not deleted at once unless allowed"
@@ -240,13 +253,13 @@ class Settings(BaseSettings):
     teacher_key: SecretStr = Field(SecretStr(""), description="The key it wants")
     judging_questions: int = Field(80, ge=8, description="Held-out questions to judge with, at most")
 
-    @field_validator("sources")
+    @field_validator("sources", "directories")
     @classmethod
-    def _with_secrets(cls, sources: tuple[SourceSettings, ...]) -> tuple[SourceSettings, ...]:
-        names = [source.name for source in sources]
+    def _with_secrets(cls, places: tuple[Place, ...], about: ValidationInfo) -> tuple[Place, ...]:
+        names = [place.name for place in places]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"two sources are named {', '.join(twice)}")
-        return tuple(_with_secrets(source, f"source {source.name}") for source in sources)
+            raise ValueError(f"two {about.field_name} are named {', '.join(twice)}")
+        return tuple(_with_secrets(place, place.name) for place in places)
 
     @field_validator("channels")
     @classmethod
@@ -269,8 +282,7 @@ class Settings(BaseSettings):
 
 
 def _with_secrets(table: Table, what: str) -> Table:
-    """Return the settings of a source or channel with each "env:NAME" replaced by what the environment
-    says."""
+    """Return a table of the settings with each "env:NAME" replaced by what the environment says."""
     secrets = {
         field: SecretStr(os.environ[says.removeprefix(_FROM_ENVIRONMENT)])
         for field, says in _references(table, what)
@@ -301,5 +313,6 @@ def _told(wrong: ErrorDetails) -> str:
     shown = isinstance(wrong["input"], (str, int, float)) and wrong["loc"][:1] not in (
         ("sources",),
         ("channels",),
+        ("directories",),
     )
     return f"{where}: {wrong['msg']}" + (f" (got {wrong['input']!r})" if shown else "")

@@ -24,6 +24,7 @@ MODULES = {
     "kiban.cli.sources": ("sources",),
     "kiban.cli.bench": ("bench",),
     "kiban.cli.feedback": ("feedback",),
+    "kiban.cli.directories": ("directories",),
     "kiban.cli.users": ("users",),
     "kiban.cli.tokens": ("tokens",),
     "kiban.cli.records": ("records",),

@@ -12,6 +12,7 @@ from kiban.settings import Settings, load
 from kiban.wiring.answers import Answers
 from kiban.wiring.canary import Canary
 from kiban.wiring.conversations import Conversations
+from kiban.wiring.directories import Directories
 from kiban.wiring.documents import Documents
 from kiban.wiring.door import RegistryDoor
 from kiban.wiring.evidence import Evidence
@@ -40,6 +41,7 @@ class House:
         self.records = Records(self.furniture)
         self.answers = Answers(self.furniture, self.releases, self.records)
         self.identity = Identity(self.furniture)
+        self.directories = Directories(self.furniture)
         self.conversations = Conversations(self.furniture)
         self.views = Views(self.furniture)
         self.feedback = FeedbackDesk(self.furniture)

@@ -17,6 +17,7 @@ class PeopleTimes:
     def __init__(self, settings: Settings) -> None:
         self._kept = settings.state / "sources" / "people"
         self._seconds = {source.name: source.people_seconds for source in settings.sources}
+        self._seconds |= {f"directory:{each.name}": each.every_seconds for each in settings.directories}
 
     def due(self, source: str) -> bool:
         """Tell whether it is time to ask a source again."""

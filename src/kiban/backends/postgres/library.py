@@ -133,6 +133,12 @@ class PostgresLibrary:
             tx.execute("delete from kiban.membership where source = %s", [source])
             copying.memberships(tx, source, memberships)
 
+    def forget_memberships(self, beginning: str, but: Sequence[str]) -> None:
+        """Forget what sources said whose names begin so, but these."""
+        gone = "delete from kiban.membership where starts_with(source, %s) and source <> all(%s)"
+        with self._postgres.writing() as tx:
+            tx.execute(gone, [beginning, list(but)])
+
     def counts(self) -> Counts:
         with self._postgres.writing() as tx:
             found = tx.execute(
