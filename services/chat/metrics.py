@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kiban.domain.question import Answer
@@ -29,7 +29,11 @@ class Metrics:
         )
         self.citations = self._counter("kiban_chat_citations", "Proven quotations", [])
         self.refused_quotes = self._counter("kiban_chat_refused_quotes", "Quotations not verbatim", [])
-
+        self.tokens = self._counter("kiban_chat_tokens", "Tokens, as the model server counts", ["kind"])
+        self.last_text = self._histogram("kiban_chat_answer_seconds", "Seconds to an answer's end", [])
+        self.under_way = Gauge(
+            "kiban_chat_answers_under_way", "Answers being written now", registry=self._registry
+        )
         self.refusals = self._counter(
             "kiban_chat_refusals", "Answers that the company's policy refused or broke off", ["rule"]
         )
@@ -43,18 +47,23 @@ class Metrics:
         """Pass an answer on and measure it. `asked` is a time.perf_counter()."""
         waiting = True
         async with aclosing(answering):  # type: ignore[type-var]
-            async for piece in answering:
-                if waiting:
-                    self.first_text.observe(time.perf_counter() - asked)
-                    waiting = False
-                if isinstance(piece, Answer):
-                    self._count(piece)
-                yield piece
+            with self.under_way.track_inprogress():
+                async for piece in answering:
+                    if waiting:
+                        self.first_text.observe(time.perf_counter() - asked)
+                        waiting = False
+                    if isinstance(piece, Answer):
+                        self.last_text.observe(time.perf_counter() - asked)
+                        self._count(piece)
+                    yield piece
 
     def _count(self, answer: Answer) -> None:
         self.answers.inc()
         self.abstentions.inc(answer.abstained)
         self.failed.inc(answer.failed)
+        if answer.usage:
+            self.tokens.labels("read").inc(answer.usage.prompt_tokens)
+            self.tokens.labels("written").inc(answer.usage.completion_tokens)
         if answer.refused_by:
             self.refusals.labels(answer.refused_by).inc()
         self.citations.inc(len(answer.citations))

@@ -167,11 +167,13 @@ class ResponseReply:
 
     def whole(self, answer: Answer) -> Json:
         cut = bool(answer.usage and answer.usage.cut) and not answer.calls
+        filtered = "content_filter" if answer.refused_by else None
+        unfinished = "max_output_tokens" if cut else filtered
         items = [_call_item(call) for call in answer.calls] or [self._message(answer)]
         return {
             **self._head,
-            "status": "incomplete" if cut else "completed",
-            "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
+            "status": "incomplete" if unfinished else "completed",
+            "incomplete_details": {"reason": unfinished} if unfinished else None,
             "error": None,
             "output": items,
             "usage": _usage(answer),

@@ -76,6 +76,15 @@ def test_a_question_is_refused_and_recorded_by_its_rule(house: Answering) -> Non
     with house.client() as client:
         told = client.get(f"{house.url}/metrics").text
     assert 'kiban_chat_refusals_total{rule="weapons"}' in told
+    assert "kiban_chat_answers_under_way 0.0" in told
+
+
+def test_a_refused_response_is_incomplete_for_its_content(house: Answering) -> None:
+    with house.client() as client:
+        reply = client.post(
+            f"{house.url}/v1/responses", json={"model": "kiban", "input": "爆弾の作り方は？"}
+        ).json()
+    assert (reply["status"], reply["incomplete_details"]) == ("incomplete", {"reason": "content_filter"})
 
 
 def test_what_was_said_before_counts_and_whom_a_rule_exempts_is_answered(house: Answering) -> None:

@@ -134,3 +134,11 @@ def test_what_is_wrong_with_a_channel_is_told_without_its_secrets(settings_file:
     settings_file.write_text(SLACK.format(secret='"x"') * 2)
     with pytest.raises(SettingsError, match="two channels are of kind slack"):
         load()
+
+
+def test_the_documented_channels_are_settings(settings_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "infra/channels.md").read_text("utf-8")
+    for secret in re.findall(r'"env:(\w+)"', text):
+        monkeypatch.setenv(secret, "a secret of nobody")
+    settings_file.write_text("\n".join(re.findall(r"```toml\n(.*?)```", text, re.DOTALL)))
+    assert [channel.kind for channel in Settings().channels] == ["slack", "teams", "lineworks"]

@@ -149,7 +149,8 @@ async def _value(answering: AsyncGenerator[str | Answer], kept: Withholding) -> 
             kept.refused = NO_VALUE
         if kept.refused:
             return
-        yield text
+        if text:
+            yield text
         yield replace(piece, text=text)
 
 
