@@ -83,9 +83,19 @@ def install() -> None:
             setattr(module, function.__name__, function)
 
 
+def keep_to_cpu() -> None:
+    """Let layers in eight bits have adapters: vLLM asks their weights where they lie, and oneDNN has taken
+    them away to pack them. On this worker everything lies in one place."""
+    from vllm.lora.layers import base_linear, utils
+
+    for module in (base_linear, utils):
+        vars(module)["_get_lora_device"] = lambda base_layer: torch.device("cpu")
+
+
 class LoraByAdapter:
     """What `--worker-extension-cls` names, so that every worker imports this module."""
 
 
 if find_spec("vllm"):
     install()
+    keep_to_cpu()

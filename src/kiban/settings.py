@@ -243,6 +243,11 @@ class Settings(BaseSettings):
     train_preferences: bool = Field(
         False, description="Let answers that people confirmed or corrected move the adapter (KTO)"
     )
+    read_first: tuple[Literal["llm", "embedder"], ...] = Field(
+        (),
+        description="What reads the documents as they stand before it is taught, as an experiment: llm "
+        "(continued pre-training), embedder (masked words)",
+    )
     teacher: str = Field(
         "",
         description='Who writes what the language model learns to say, where it is proven: "served" for what '

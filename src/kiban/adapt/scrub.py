@@ -44,6 +44,8 @@ def require_clean(curriculum: Curriculum, find: Find) -> None:
     for preference in curriculum.preferences:
         texts = (*(turn.text for turn in preference.prompt), preference.answer)
         _require(texts, ", ".join(document.uri for document in preference.lineage), find)
+    for piece in curriculum.texts:
+        _require((piece.text,), ", ".join(document.uri for document in piece.lineage), find)
     for pair in curriculum.pairs:
         _require(texts_of_pair(pair), ", ".join(document.uri for document in pair.lineage), find)
 

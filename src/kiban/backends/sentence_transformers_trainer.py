@@ -87,8 +87,8 @@ class SentenceTransformersTrainer:
         self._fit(model, base, pairs, checkpoints, meter, progress)
         if self.spent:
             self.spent(meter.cost())
-        _average(_transformer(base), _transformer(model), self.share)
-        _save(_transformer(model), self.base, out)
+        average(transformer_of(base), transformer_of(model), self.share)
+        save_beside(transformer_of(model), self.base, out)
         checkpoints.remove()
         return Weights.of(out)
 
@@ -108,7 +108,7 @@ class SentenceTransformersTrainer:
             args=self._arguments(checkpoints.folder, model.prompts),
             train_dataset=Dataset.from_list(_rows(pairs, self.negatives)),
             loss=at_every_length(model, guided, self.lengths),
-            callbacks=[KeepCheckpoints(checkpoints, meter), _Watch(progress, self.log)],
+            callbacks=[KeepCheckpoints(checkpoints, meter), Watch(progress, self.log)],
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train(resume_from_checkpoint=checkpoints.to_resume)
@@ -163,12 +163,13 @@ class _Trainer(SentenceTransformerTrainer):
                 value.copy_(kept[name])
 
 
-class _Watch(TrainerCallback):
+class Watch(TrainerCallback):
     """Tells the caller about every step."""
 
-    def __init__(self, progress: Progress, log: Log | None) -> None:
+    def __init__(self, progress: Progress, log: Log | None, loss: str = "embedder_loss") -> None:
         self.progress = progress
         self.log = log
+        self.loss = loss
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -184,7 +185,7 @@ class _Watch(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         if self.log and logs and "loss" in logs:
-            self.log(state.global_step, {"embedder_loss": float(logs["loss"])})
+            self.log(state.global_step, {self.loss: float(logs["loss"])})
 
 
 def _learnt(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
@@ -223,18 +224,18 @@ def _rows(pairs: Sequence[TrainingPair], negatives: int) -> list[dict[str, str]]
 def _freeze_words(model: SentenceTransformer) -> None:
     """Leave only the transformer's layers to learn: its words stay, and so do modules after it."""
     model.requires_grad_(False)
-    transformer = _transformer(model).requires_grad_(True)
+    transformer = transformer_of(model).requires_grad_(True)
     transformer.get_input_embeddings().requires_grad_(False)
 
 
-def _transformer(model: SentenceTransformer) -> PreTrainedModel:
+def transformer_of(model: SentenceTransformer) -> PreTrainedModel:
     transformer = model.transformers_model
     if transformer is None:
         raise BadWeights("The embedder holds no transformer.")
     return transformer
 
 
-def _average(base: PreTrainedModel, tuned: PreTrainedModel, share: float) -> None:
+def average(base: PreTrainedModel, tuned: PreTrainedModel, share: float) -> None:
     """Move `tuned` to where `share` of the way from `base` is covered, in place."""
     with torch.no_grad():
         for before, after in zip(base.parameters(), tuned.parameters(), strict=True):
@@ -242,7 +243,7 @@ def _average(base: PreTrainedModel, tuned: PreTrainedModel, share: float) -> Non
                 after.lerp_(before, 1 - share)
 
 
-def _save(tuned: PreTrainedModel, base: Path, out: Path) -> None:
+def save_beside(tuned: PreTrainedModel, base: Path, out: Path) -> None:
     """Write the weights beside everything else that the base's folder holds: prompts, tokenizer, pooling."""
     shutil.copytree(base, out, ignore=_old_weights(base), dirs_exist_ok=True)
     weights = {name: value.cpu().contiguous() for name, value in tuned.state_dict().items()}

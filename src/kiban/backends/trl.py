@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset, disable_progress_bars
-from peft import LoraConfig
+from peft import LoraConfig, PeftModel
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -61,6 +61,7 @@ class TrlTrainer:
     batch: int = 4  # examples per step; on a CPU they pass one after the other
     max_length: int = 2048  # tokens; the longest row decides up to here
     rank_stabilised: bool = False
+    begin: Path | None = None  # an adapter to go on from, of the same rank; None: a new one
     checkpoint_every: int = 10  # steps; what a kill loses at most
     log: Log | None = None
     spent: Tell | None = None
@@ -82,11 +83,11 @@ class TrlTrainer:
         checkpoints = Checkpoints(out, (curriculum.sha256, replace(self, log=None, spent=None)))
         meter = Meter(self.device, checkpoints.spent)
         trainer = _CompletionTrainer(
-            model=model,
+            model=go_on_from(model, self.begin, self.base) if self.begin else model,
             args=self._arguments(checkpoints.folder, length),
             train_dataset=Dataset.from_list([_row(example) for example in curriculum.examples]),
             processing_class=tokenizer,
-            peft_config=self._lora(),
+            peft_config=None if self.begin else lora(self.rank, stabilised=self.rank_stabilised),
             callbacks=[KeepCheckpoints(checkpoints, meter), Reporter(progress, self.log)],
         )
         trainer.remove_callback(PrinterCallback)
@@ -94,7 +95,7 @@ class TrlTrainer:
         trainer.train(resume_from_checkpoint=checkpoints.to_resume)
         if self.spent:
             self.spent(meter.cost())
-        return self._save(trainer, checkpoints, out)
+        return keep_files(trainer, checkpoints, out, self.base_name)
 
     def _arguments(self, checkpoints: Path, max_length: int) -> SFTConfig:
         on_cpu = self.device == "cpu"
@@ -125,25 +126,35 @@ class TrlTrainer:
             dataloader_pin_memory=not on_cpu,
         )
 
-    def _lora(self) -> LoraConfig:
-        return LoraConfig(
-            r=self.rank,
-            lora_alpha=2 * self.rank,
-            lora_dropout=0.0,
-            target_modules="all-linear",
-            use_rslora=self.rank_stabilised,
-            task_type="CAUSAL_LM",
-        )
 
-    def _save(self, trainer: SFTTrainer, checkpoints: Checkpoints, out: Path) -> Weights:
-        """Keep what a server loads, under names that mean the same on every machine."""
-        staging = checkpoints.folder / "last"
-        trainer.save_model(str(staging))
-        for name in KEPT:
-            (staging / name).replace(out / name)
-        keep_adapter(out, self.base_name)
-        checkpoints.remove()
-        return Weights.of(out)
+def lora(rank: int, *, stabilised: bool = False) -> LoraConfig:
+    return LoraConfig(
+        r=rank,
+        lora_alpha=2 * rank,
+        lora_dropout=0.0,
+        target_modules="all-linear",
+        use_rslora=stabilised,
+        task_type="CAUSAL_LM",
+    )
+
+
+def go_on_from(model: PreTrainedModel, adapter: Path, base: Path) -> PeftModel:
+    """Return the model with an adapter that learns on."""
+    begun = PeftModel.from_pretrained(model, adapter, is_trainable=True)
+    # PEFT would look up the adapter's name for its base on a hub when saving.
+    begun.peft_config["default"].base_model_name_or_path = str(base)
+    return begun
+
+
+def keep_files(trainer: Trainer, checkpoints: Checkpoints, out: Path, base_name: str) -> Weights:
+    """Keep what a server loads, under names that mean the same on every machine."""
+    staging = checkpoints.folder / "last"
+    trainer.save_model(str(staging))
+    for name in KEPT:
+        (staging / name).replace(out / name)
+    keep_adapter(out, base_name)
+    checkpoints.remove()
+    return Weights.of(out)
 
 
 def load_base(base: Path, device: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, disable_progress_bars
-from peft import PeftModel
 from transformers import PreTrainedTokenizerBase, PrinterCallback, set_seed
 from transformers.utils.logging import disable_progress_bar
 from trl.trainer.kto_config import KTOConfig
@@ -16,7 +15,7 @@ from trl.trainer.kto_trainer import KTOTrainer
 
 from kiban.backends.checkpoints import Checkpoints, KeepCheckpoints
 from kiban.backends.meter import Meter
-from kiban.backends.trl import KEPT, Log, Reporter, Tell, keep_adapter, load_base
+from kiban.backends.trl import Log, Reporter, Tell, go_on_from, keep_files, load_base
 from kiban.domain.learning import Preference, Weights
 from kiban.errors import CutShort, TooFewExamples
 from kiban.ports import Progress
@@ -57,11 +56,8 @@ class KtoTrainer:
         _require_room(preferences, tokenizer, self.max_length)
         checkpoints = Checkpoints(out, ([*preferences], replace(self, log=None, spent=None)))
         meter = Meter(self.device, checkpoints.spent)
-        model = PeftModel.from_pretrained(base, self.adapter, is_trainable=True)
-        # PEFT would look up the adapter's name for its base on a hub when saving.
-        model.peft_config["default"].base_model_name_or_path = str(self.base)
         trainer = KTOTrainer(
-            model=model,
+            model=go_on_from(base, self.adapter, self.base),
             args=self._arguments(checkpoints.folder, preferences),
             train_dataset=Dataset.from_list([_row(one) for one in preferences]),
             processing_class=tokenizer,
@@ -71,12 +67,7 @@ class KtoTrainer:
         trainer.train(resume_from_checkpoint=checkpoints.to_resume)
         if self.spent:
             self.spent(meter.cost())
-        trainer.save_model(str(checkpoints.folder / "last"))
-        for name in KEPT:
-            (checkpoints.folder / "last" / name).replace(out / name)
-        keep_adapter(out, self.base_name)
-        checkpoints.remove()
-        return Weights.of(out)
+        return keep_files(trainer, checkpoints, out, self.base_name)
 
     def _arguments(self, checkpoints: Path, preferences: Sequence[Preference]) -> KTOConfig:
         wanted = sum(one.desirable for one in preferences)

@@ -1,4 +1,4 @@
-"""`kiban models fetch list`: the weights on the shelf."""
+"""`kiban models fetch shrink list`: the weights on the shelf."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from kiban.backends.weights import find, shelved
+from kiban.backends.weights import find, shelved, shrink
 from kiban.cli.output import Json, bars
 from kiban.settings import load
 
@@ -32,6 +32,21 @@ def fetch(names: Names = None, verify: Verify = False, as_json: Json = False) ->
             found = find(name, settings.state / "models", settings.allow_hub, progress, verify=verify)
             fetched.append({"name": name, "path": str(found.path), "sha256": found.sha256})
     _print(fetched, as_json)
+
+
+@models.command("shrink")
+def shrink_model(
+    name: Annotated[str | None, typer.Argument(help="A known name, a folder or a hub id; else llm.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Round a language model to eight bits, for vLLM: NAME-int8 on the shelf."""
+    settings = load()
+    root = settings.state / "models"
+    with bars(quiet=as_json) as progress:
+        weights = find(name or settings.llm, root, settings.allow_hub, progress)
+        made, told = shrink(weights, root, progress)
+    found = {"name": made.path.name, "path": str(made.path), "sha256": made.sha256, **asdict(told)}
+    _print([{name: str(value) for name, value in found.items()}], as_json)
 
 
 @models.command("list")

@@ -110,6 +110,16 @@ class Preference:
 
 
 @dataclass(frozen=True, slots=True)
+class TrainingText:
+    """A piece of a document, to be read as it stands."""
+
+    text: str
+    lineage: tuple[Lineage, ...]
+    audience: Audience
+    scrubbed: tuple[Scrubbed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Curriculum:
     """An immutable list of examples for one audience."""
 
@@ -119,6 +129,7 @@ class Curriculum:
     prompt_version: str
     seed: int
     preferences: tuple[Preference, ...] = ()
+    texts: tuple[TrainingText, ...] = ()  # to be read before anything else is learnt
 
     def __post_init__(self) -> None:
         self.require_one_audience()
@@ -129,6 +140,7 @@ class Curriculum:
         made += [((example.question.lineage,), example.question.audience) for example in self.examples]
         made += [(pair.lineage, pair.audience) for pair in self.pairs]
         made += [(one.lineage, one.audience) for one in self.preferences]
+        made += [(one.lineage, one.audience) for one in self.texts]
         for lineage, audience in made:
             if not audience.covers(self.audience):
                 sources = ", ".join(document.uri for document in lineage)
@@ -138,8 +150,9 @@ class Curriculum:
     def sha256(self) -> str:
         """Return the hash of the content, which is the curriculum's name."""
         content = asdict(self)
-        if not self.preferences:
-            del content["preferences"]
+        for name in ("preferences", "texts"):
+            if not content[name]:
+                del content[name]
         nobody = asdict(Author())
         unset = {"kind": QuestionKind.QUESTION, "author": nobody, "teacher": nobody}
         questions = (example["question"] for example in content["examples"])
@@ -157,6 +170,7 @@ class Curriculum:
         seen = {document for example in self.examples for document in example.lineage}
         seen |= {document for pair in self.pairs for document in pair.lineage}
         seen |= {document for one in self.preferences for document in one.lineage}
+        seen |= {document for one in self.texts for document in one.lineage}
         return tuple(sorted(seen, key=lambda document: document.document_id))
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kiban.adapt import card, curriculum, feedback, preferences, questions, scrub, zones
+from kiban.adapt import card, curriculum, feedback, preferences, questions, reading, scrub, zones
 from kiban.answer import prompt
 from kiban.backends.candidates import CURRICULUM, STAGES, CandidateFolder
 from kiban.domain.access import ALL, Audience, Principal
@@ -102,6 +102,11 @@ class WeightsMaking:
             preferred, stage = preferences.prefer(lessons_kept, classroom, passages, SEED)
             written = replace(written, preferences=preferred)
             stages.append(stage)
+        if furniture.settings.read_first:
+            judged_by = {question.lineage.document_id for question in held_out}
+            pieces, stage = reading.texts(passages, by_id, judged_by, furniture.detector.findings)
+            written = replace(written, texts=pieces)
+            stages.append(stage)
         if furniture.settings.teacher:
             written, stage = Teaching(furniture, self._releases).teach(written)
             stages.append(stage)
@@ -139,12 +144,13 @@ class WeightsMaking:
         folder = furniture.candidate_folder(written)
         pairs = EveryonesPairs.of(written)
         scrub.require_clean(written, furniture.detector.findings)
+        read = self._read_by_embedder(written, folder) or furniture.base_embedder
 
         def train(out: Path) -> Weights:
             with furniture.registry.run("embedder", self._tags(written)) as run:
                 _describe(run, folder, written)
                 trainer = SentenceTransformersTrainer(
-                    furniture.base_embedder.path,
+                    read.path,
                     furniture.device,
                     log=run.log,
                     spent=_account(run, folder, folder.embedder),
@@ -170,6 +176,7 @@ class WeightsMaking:
         folder = furniture.candidate_folder(written)
         scrub.require_clean(written, furniture.detector.findings)
         taught = folder.adapter if not written.preferences else folder.path / "adapter-taught"
+        read = self._read_by_llm(written, folder)
 
         def train(out: Path) -> Weights:
             with furniture.registry.run("adapter", self._tags(written)) as run:
@@ -180,6 +187,7 @@ class WeightsMaking:
                     rank=settings.lora_rank,
                     epochs=settings.epochs,
                     device=furniture.device,
+                    begin=read.path if read else None,
                     log=run.log,
                     spent=_account(run, folder, taught),
                 )
@@ -187,6 +195,52 @@ class WeightsMaking:
 
         made = folder.once(taught, train)
         return self._prefer(written, folder, made) if written.preferences else made
+
+    def _read_by_llm(self, written: Curriculum, folder: CandidateFolder) -> Weights | None:
+        """Return the adapter that has read the texts of a curriculum; None where it is not to read."""
+        furniture, settings = self._furniture, self._furniture.settings
+        if "llm" not in settings.read_first or not written.texts:
+            return None
+        from kiban.backends.trl_reading import ReadingTrainer
+
+        place = folder.path / "adapter-read"
+
+        def train(out: Path) -> Weights:
+            with furniture.registry.run("reading", self._tags(written)) as run:
+                _describe(run, folder, written)
+                trainer = ReadingTrainer(
+                    furniture.llm.path,
+                    BASE_MODEL,
+                    rank=settings.lora_rank,
+                    device=furniture.device,
+                    log=run.log,
+                    spent=_account(run, folder, place),
+                )
+                return trainer.train(written.texts, out, furniture.stage("reading"))
+
+        return folder.once(place, train)
+
+    def _read_by_embedder(self, written: Curriculum, folder: CandidateFolder) -> Weights | None:
+        """Return the embedder that has read them; None where it is not to read."""
+        furniture = self._furniture
+        if "embedder" not in furniture.settings.read_first or not written.texts:
+            return None
+        from kiban.backends.masked_words import MaskedWordsTrainer
+
+        place = folder.path / "embedder-read"
+
+        def train(out: Path) -> Weights:
+            with furniture.registry.run("masked words", self._tags(written)) as run:
+                _describe(run, folder, written)
+                trainer = MaskedWordsTrainer(
+                    furniture.base_embedder.path,
+                    furniture.device,
+                    log=run.log,
+                    spent=_account(run, folder, place),
+                )
+                return trainer.train(written.texts, out, furniture.stage("masked words"))
+
+        return folder.once(place, train)
 
     def _prefer(self, written: Curriculum, folder: CandidateFolder, taught: Weights) -> Weights:
         from kiban.backends.trl_kto import KtoTrainer

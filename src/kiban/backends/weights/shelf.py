@@ -15,12 +15,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kiban.backends.weights import hub, packages
 from kiban.backends.weights.catalogue import MODELS, KnownModel
 from kiban.domain.learning import NOT_WEIGHTS, Weights
 from kiban.errors import BadWeights, PartRefused, PartUnavailable
 from kiban.ports import Progress
+
+if TYPE_CHECKING:  # torch: seconds to import
+    from kiban.backends.weights.int8 import Shrunk
 
 NOTE = "kiban.json"
 HALF = ".half-"  # how unfinished folders are called
@@ -68,6 +72,22 @@ def find(
     with _alone(root):
         kept = root / name_or_path.replace("/", "--")
         return _kept(kept, verify) if kept.exists() else _fetch(name_or_path, kept, allow_hub, progress)
+
+
+def shrink(weights: Weights, root: Path, progress: Progress) -> tuple[Weights, Shrunk]:
+    """Put a model on the shelf once more, in eight bits, as NAME-int8; what is there already is made anew.
+
+    Raises BadWeights for what cannot be rounded.
+    """
+    from kiban.backends.weights import int8  # torch; who finds a model on the shelf need not wait
+
+    name = f"{weights.path.name}-int8"
+    root.mkdir(parents=True, exist_ok=True)
+    with _alone(root), tempfile.TemporaryDirectory(dir=root, prefix=HALF) as half:
+        made = int8.shrink(weights.path, Path(half), progress)
+        if (kept := root / name).exists():
+            shutil.rmtree(kept)
+        return _keep(Path(half), kept, name, f"rounded from {weights.sha256}", licence(weights)), made
 
 
 def shelved(root: Path) -> list[Shelved]:

@@ -1,0 +1,104 @@
+"""A language model reads documents as they stand, with TRL: continued pre-training of an adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from datasets import Dataset, disable_progress_bars
+from transformers import PreTrainedTokenizerBase, PrinterCallback, set_seed
+from transformers.utils.logging import disable_progress_bar
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
+
+from kiban.backends.checkpoints import Checkpoints, KeepCheckpoints
+from kiban.backends.meter import Meter
+from kiban.backends.trl import Log, Reporter, Tell, keep_files, load_base, lora
+from kiban.domain.learning import TrainingText, Weights
+from kiban.errors import CutShort, TooFewExamples
+from kiban.ports import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingTrainer:
+    """Trains LoRA to continue every text from each of its tokens on (Gururangan et al., arXiv 2004.10964).
+
+    The adapter it writes is one to go on from, not one to serve: it has not learnt to answer.
+    Equal inputs on an equal machine give equal weights.
+    """
+
+    base: Path
+    base_name: str
+    rank: int = 16
+    epochs: int = 1
+    device: str = "cpu"
+    seed: int = 17
+    learning_rate: float = 1e-4
+    batch: int = 4
+    max_length: int = 2048  # tokens
+    checkpoint_every: int = 20
+    log: Log | None = None
+    spent: Tell | None = None
+
+    def train(self, texts: Sequence[TrainingText], out: Path, progress: Progress) -> Weights:
+        """Write the adapter to `out`. Raises TooFewExamples, CutShort, BadWeights."""
+        if not texts:
+            raise TooFewExamples("There is nothing to read.")
+        set_seed(self.seed)
+        disable_progress_bars()
+        disable_progress_bar()  # type: ignore[no-untyped-call]
+        model, tokenizer = load_base(self.base, self.device)
+        length = _longest(texts, tokenizer, self.max_length)
+        checkpoints = Checkpoints(out, ([*texts], replace(self, log=None, spent=None)))
+        meter = Meter(self.device, checkpoints.spent)
+        trainer = SFTTrainer(
+            model=model,
+            args=self._arguments(checkpoints.folder, length),
+            train_dataset=Dataset.from_list([{"text": one.text} for one in texts]),
+            processing_class=tokenizer,
+            peft_config=lora(self.rank),
+            callbacks=[KeepCheckpoints(checkpoints, meter), Reporter(progress, self.log)],
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.train(resume_from_checkpoint=checkpoints.to_resume)
+        if self.spent:
+            self.spent(meter.cost())
+        return keep_files(trainer, checkpoints, out, self.base_name)
+
+    def _arguments(self, checkpoints: Path, max_length: int) -> SFTConfig:
+        on_cpu = self.device == "cpu"
+        return SFTConfig(
+            output_dir=str(checkpoints),
+            dataset_text_field="text",
+            max_length=max_length,
+            num_train_epochs=self.epochs,
+            per_device_train_batch_size=1 if on_cpu else self.batch,
+            gradient_accumulation_steps=self.batch if on_cpu else 1,
+            learning_rate=self.learning_rate,
+            lr_scheduler_type="cosine",
+            warmup_steps=0.1,
+            activation_checkpointing=False,
+            bf16=False,
+            use_cpu=on_cpu,
+            seed=self.seed,
+            data_seed=self.seed,
+            save_strategy="steps",
+            save_steps=self.checkpoint_every,
+            logging_steps=1,
+            disable_tqdm=True,
+            report_to="none",
+            push_to_hub=False,
+            dataloader_num_workers=0,
+            dataloader_pin_memory=not on_cpu,
+        )
+
+
+def _longest(texts: Sequence[TrainingText], tokenizer: PreTrainedTokenizerBase, at_most: int) -> int:
+    """Return the length of the longest text in tokens, with the one that ends it. Raises CutShort."""
+    lengths = [1 + len(ids) for ids in tokenizer([one.text for one in texts])["input_ids"]]
+    for one, length in zip(texts, lengths, strict=True):
+        if length > at_most:
+            sources = ", ".join(document.uri for document in one.lineage)
+            raise CutShort(f"A text of {sources}: {length} tokens of at most {at_most}.")
+    return max(lengths)
