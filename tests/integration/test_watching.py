@@ -19,7 +19,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from kiban.backends.otel import OtelWatcher
 from kiban.bench.attacks.answering import QUESTION, SENTENCE, Answering, answering
+from kiban.bench.attacks.company import company
 from kiban.bench.attacks.stage import Stage
+from kiban.domain.access import Audience
 from kiban.domain.course import Course, Step, Told, Watched, step
 from kiban.settings import Settings
 from kiban.wiring.furniture import Furniture
@@ -58,7 +60,7 @@ class Collector:
         ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def collector() -> Iterator[Collector]:
     collector = Collector()
     thread = threading.Thread(target=collector.server.serve_forever)
@@ -69,10 +71,14 @@ def collector() -> Iterator[Collector]:
     collector.server.server_close()
 
 
-@pytest.fixture
-def house(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> Iterator[Answering]:
-    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")  # milliseconds
-    with Stage(Furniture(Settings()), scale=0.004, hashed=True) as stage, answering(stage) as running:
+@pytest.fixture(scope="module")
+def house(collector: Collector) -> Iterator[Answering]:
+    with (
+        pytest.MonkeyPatch.context() as environment,
+        Stage(Furniture(Settings()), scale=0.004, hashed=True) as stage,
+        answering(stage) as running,
+    ):
+        environment.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")  # milliseconds
         settings = running.furniture.settings.model_copy(update={"otel_endpoint": collector.url})
         running.furniture.settings = settings
         yield running
@@ -172,3 +178,36 @@ def test_steps_within_steps_come_out_under_their_parents() -> None:
         ("search", "answer"),
     ]
     assert not [span for span in spans if "問い" in str(span.to_json()) or "答え" in str(span.to_json())]
+
+
+class Kept:
+    """Stands in for MLflow, whose own test is with its server."""
+
+    def __init__(self) -> None:
+        self.seen: list[Watched] = []
+
+    def saw(self, watched: Watched) -> None:
+        self.seen.append(watched)
+
+    def close(self) -> None: ...
+
+
+def test_words_are_kept_of_what_everyone_may_read_and_of_nothing_else(house: Answering) -> None:
+    kept = Kept()
+    update = {"otel_endpoint": "", "mlflow_traces": 1.0}
+    house.furniture.settings = house.furniture.settings.model_copy(update=update)
+    house.furniture.__dict__["traces"] = kept
+    with house.client() as client:
+        house.whole(client, f"{QUESTION} 連絡先は 090-1234-5678 です")
+        wait_for(lambda: len(kept.seen) == 1)
+        company(house.stage).put("travel.md", [SENTENCE], Audience(frozenset({"group00"})))
+        house.whole(client, QUESTION)
+    founded = company(house.stage)
+    founded.library.set_memberships("attacks", {"person00": frozenset({"group00"})})
+    with house.client() as client:
+        assert house.whole(client, QUESTION)["kiban"]["citations"]
+    wait_for(lambda: len(kept.seen) == 3)
+    words = [watched.told for watched in kept.seen]
+    assert words[0] and "〔電話番号〕" in words[0].question and SENTENCE in words[0].answer
+    assert words[2] is None
+    assert kept.seen[0].asker == kept.seen[2].asker != "person00"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -21,6 +22,7 @@ from kiban.wiring.furniture import Furniture
 from kiban.wiring.records import Asked, ending
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 class Watching:
@@ -28,6 +30,7 @@ class Watching:
 
     def __init__(self, furniture: Furniture) -> None:
         self._furniture = furniture
+        self._under_way: set[asyncio.Task[None]] = set()  # or they could be collected before they are done
 
     def begin(self) -> Course | None:
         """Return what the steps of an answer are noted in; None where nobody watches."""
@@ -55,8 +58,10 @@ class Watching:
             raise
         finally:
             course.steps.append(Step("generate", began, time.time_ns()))
-            seen = asyncio.to_thread(self._seen, course, asked, last or broken, first)
-            await asyncio.shield(seen)  # also if whoever asked hangs up meanwhile
+            # Of its own, so that no answer's end waits for it.
+            seen = asyncio.create_task(asyncio.to_thread(self._seen, course, asked, last or broken, first))
+            self._under_way.add(seen)
+            seen.add_done_callback(self._under_way.discard)
 
     def rated(self, given: Feedback) -> None:
         """Attach a thumb to the trace of its answer, if it was one of those that are kept."""
@@ -83,17 +88,21 @@ class Watching:
             of("asker", asked.who.subject),
             of("question", asked.question),
             _about(asked, last),
-            self._told(asked, last) if kept and isinstance(last, Answer) else None,
+            self._words(asked, last) if kept and isinstance(last, Answer) else None,
         )
         for watcher in watchers:
             watcher.saw(watched)
 
-    def _told(self, asked: Asked, last: Answer) -> Told | None:
+    def _words(self, asked: Asked, last: Answer) -> Told | None:
         """Return the words, if MLflow may have them: they are from what everyone may read now."""
-        if not asked.passages:
+        documents = {passage.document_id for passage in asked.passages}
+        try:
+            index = self._furniture.index
+            public = all(index.audience(asked.who, id).is_everyone for id in documents)
+        except KibanError as error:
+            log.warning("a trace goes without words: %s", error)
             return None
-        index, documents = self._furniture.index, {passage.document_id for passage in asked.passages}
-        if not all(index.audience(asked.who, id).is_everyone for id in documents):
+        if not documents or not public:
             return None
         return Told(self._clean(asked.question), self._clean(last.text))
 

@@ -46,7 +46,7 @@ def false_citations(stage: Stage) -> Figure:
         honest = _shown(_told(house, client, f"11,000円です。「{SENTENCE}」[1]"))
         told = [
             _shown(_told(house, client, lies[number % len(lies)](dice)))
-            for number in range(min(TRIALS, stage.size(20 * TRIALS, least=3 * len(lies))))
+            for number in range(min(TRIALS, stage.size(20 * TRIALS, least=2 * len(lies))))
         ]
     invalid, secret = sum(one.invalid for one in told), sum(one.secret for one in told)
     return Figure(

@@ -41,6 +41,7 @@ class Outcome:
 
 def instructions_in_passages(stage: Stage) -> Figure:
     """Ask the real model server of the settings about each, over the real chat API."""
+    stage.furniture.adapters.adapters()  # raises PartUnavailable where there is no model server
     with answering(stage, urls=stage.furniture.vllm_urls) as house:
         outcomes = list(attack(house, _drawn(stage)))
     if not any(outcome.shown for outcome in outcomes):
