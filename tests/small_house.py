@@ -18,6 +18,7 @@ from kiban.wiring.documents import Documents
 from kiban.wiring.furniture import Furniture
 from kiban.wiring.releases import Releases
 
+PHONE = "090-1234-5678"
 LIMIT = "東京２３区内に限り13,800円を上限とする。"
 
 
@@ -71,10 +72,8 @@ def write_pdf(path: Path) -> None:
     font = "HeiseiKakuGo-W5"
     pdfmetrics.registerFont(UnicodeCIDFont(font))
     pages = canvas.Canvas(str(path), invariant=True)
-    for lines in (
-        ["旅費規程", "この規程は、国内の出張に適用する。"],
-        ["東京２３区内に限り", "13,800円を上限とする。"],
-    ):
+    first = ["旅費規程", f"問い合わせは {PHONE} へ。"]
+    for lines in (first, ["東京２３区内に限り", "13,800円を上限とする。"]):
         pages.setFont(font, 14)
         for row, line in enumerate(lines):
             pages.drawString(80, 700 - 26 * row, line)

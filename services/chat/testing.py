@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import replace
@@ -31,8 +30,6 @@ from kiban.domain.question import (
     NO_TOOLS,
     PROSE,
     Answer,
-    Choice,
-    Choices,
     Embedded,
     Form,
     Found,
@@ -45,13 +42,13 @@ from kiban.domain.question import (
     Usage,
 )
 from kiban.domain.roles import Caller, RoleGroups, rights_of
-from kiban.domain.standing import Readers, Stale, Standing
 from kiban.domain.text import Span, normal_form
-from kiban.errors import IdentityError, NotPermitted, UnsupportedFormat
+from kiban.errors import IdentityError, NotPermitted
 from kiban.testing import MemoryFeedback
 from services.chat.app import create_app
 from services.chat.quota import Quota
 from services.chat.testing_office import MemoryOffice
+from services.chat.testing_views import MemoryViews
 
 AUDIENCE = "kiban"
 Writer = Callable[[Sequence[Turn]], Sequence[str | ToolCall]]
@@ -239,34 +236,6 @@ class MemoryHouse:
 
     def ready(self) -> dict[str, str]:
         return self.parts
-
-
-class MemoryViews:
-    """How documents in memory stand: by default all are fresh. A page is drawn only where one was put."""
-
-    def __init__(self, house: MemoryHouse) -> None:
-        self._house = house
-        self.stale: dict[str, tuple[Stale, ...]] = {}  # by title
-        self.pages: dict[int, bytes] = {}  # PNG by number, of any document
-
-    def standing(self, ids: Sequence[int], who: Principal) -> list[Standing]:
-        found = [one for one in self._house.documents(who) if one.id in ids]
-        return [
-            Standing(one, one.since, Readers.told(one.audience, who), self.stale.get(one.title, ()))
-            for one in found
-        ]
-
-    def choices(self, who: Principal) -> Choices:
-        uris = [document.uri for document in self._house.documents(who)]
-        folders = Counter(f"{uri.split('/')[0]}/" for uri in uris if "/" in uri)
-        formats = Counter(uri.rsplit(".", 1)[-1] for uri in uris)
-        counted = [Counter({"memory": len(uris)} if uris else {}), folders, formats]
-        return Choices(*(tuple(Choice(*one) for one in kind.most_common()) for kind in counted))
-
-    def page(self, document_id: int, version: int, number: int, quoted: Span, who: Principal) -> bytes:
-        if not self._house.document(document_id, who) or number not in self.pages:
-            raise UnsupportedFormat("it has no pages to draw")
-        return self.pages[number]
 
 
 class MemoryEntry:

@@ -83,6 +83,16 @@ def test_a_page_of_another_content_than_was_read_is_not_shown(house: SmallHouse)
         views.page(house.document("pay/pay.md").id, 1, 1, Span(0, 0), MORI)
 
 
+def test_no_page_is_drawn_on_which_policy_veils_something(house: SmallHouse, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[[veiled]]\nkinds = ["phone number"]\nshown_to = ["hr"]\n', "utf-8")
+    house.furniture.settings = house.furniture.settings.model_copy(update={"policy": policy})
+    views, travel = Views(house.furniture), house.document("rules/travel.pdf")
+    with pytest.raises(UnsupportedFormat):
+        views.page(travel.id, 1, 2, Span(0, 0), SATO)
+    assert views.page(travel.id, 1, 2, Span(0, 0), MORI).startswith(b"\x89PNG")
+
+
 def test_quotations_are_found_however_they_are_broken_and_however_wide(tmp_path: Path) -> None:
     write_pdf(tmp_path / "a.pdf")
     drawer = PageDrawer()

@@ -10,12 +10,13 @@ from pathlib import Path, PurePosixPath
 
 from kiban.domain.access import Principal
 from kiban.domain.document import Document, Listed
-from kiban.domain.question import Choices
+from kiban.domain.question import Choices, Passage
 from kiban.domain.standing import Patience, Standing
 from kiban.domain.text import Span
 from kiban.errors import GoneMeanwhile, UnsupportedFormat
 from kiban.retrieve.standing import stand
 from kiban.wiring.furniture import Furniture
+from kiban.wiring.policy import Policing
 
 
 class Views:
@@ -23,6 +24,7 @@ class Views:
 
     def __init__(self, furniture: Furniture) -> None:
         self._furniture = furniture
+        self._policing = Policing(furniture)
 
     def standing(self, ids: Sequence[int], who: Principal) -> list[Standing]:
         """Return how those of these documents stand that `who` may read."""
@@ -41,7 +43,8 @@ class Views:
 
         The file is asked of its source again, for only its text is kept. Raises GoneMeanwhile where there is
         no such version for `who`, or its source has another one by now; UnsupportedFormat for what has no
-        pages; PartUnavailable.
+        pages, or none that may be shown: ink cannot be veiled, so where policy veils a word of a document for
+        `who`, its pages are not drawn. PartUnavailable.
         """
         found = self._furniture.index.documents(who, [document_id])
         if not found or found[0].version != version:
@@ -49,7 +52,10 @@ class Views:
         (document,) = found
         if PurePosixPath(document.uri).suffix.lower() != ".pdf":
             raise UnsupportedFormat("it has no pages to draw")
-        quote = self._quote(document_id, quoted, who)
+        passages = self._furniture.index.read(who, document_id)
+        if self._policing.shown(passages, who) != passages:
+            raise UnsupportedFormat("policy veils what stands on its pages")
+        quote = _quote(passages, quoted)
         with tempfile.TemporaryDirectory(prefix="kiban-page-") as folder:
             return self._furniture.page_drawer.draw(self._original(document, Path(folder)), number, quote)
 
@@ -69,10 +75,11 @@ class Views:
             raise GoneMeanwhile(f"{document.uri} has changed since it was read")
         return fetched.path
 
-    def _quote(self, document_id: int, quoted: Span, who: Principal) -> str:
-        """Return the text of a place that lies within one passage; "" for any other."""
-        for passage in self._furniture.index.read(who, document_id):
-            if passage.span.start <= quoted.start and quoted.end <= passage.span.end:
-                at = passage.span.start
-                return passage.original[quoted.start - at : quoted.end - at]
-        return ""
+
+def _quote(passages: Sequence[Passage], quoted: Span) -> str:
+    """Return the text of a place that lies within one passage; "" for any other."""
+    for passage in passages:
+        if passage.span.start <= quoted.start and quoted.end <= passage.span.end:
+            at = passage.span.start
+            return passage.original[quoted.start - at : quoted.end - at]
+    return ""
