@@ -20,9 +20,10 @@ from kiban.domain.access import ALL
 from kiban.domain.record import Ending
 from kiban.domain.sensitive import Finding, Kind
 from kiban.domain.text import Span
-from kiban.errors import BadWeights
+from kiban.errors import BadWeights, SettingsError
 from kiban.settings import Settings
 from kiban.wiring.furniture import Furniture
+from kiban.wiring.policy import Policing
 
 CONTACT = "国内出張の宿泊費の問い合わせは 090-1234-5678 へ。"
 POLICY = """
@@ -144,6 +145,13 @@ def test_a_number_that_one_is_not_shown_cannot_be_searched_for(house: Answering)
     assert "contact.md" not in best("person00")
     with house.client() as client:
         assert client.post(f"{house.url}/v1/search", json={"query": "爆弾"}).status_code == 403
+
+
+def test_a_policy_that_cannot_be_read_keeps_the_service_from_starting(tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text("typo = 1")
+    policing = Policing(Furniture(Settings(policy=tmp_path / "policy.toml")))
+    with pytest.raises(SettingsError, match="typo"):
+        policing.require_sound()
 
 
 def test_a_classifier_tells_its_labels_and_their_probabilities(tmp_path: Path) -> None:

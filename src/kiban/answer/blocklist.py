@@ -51,6 +51,8 @@ class Blocklist:
 
     def find(self, text: str) -> Match | None:
         """Return the first match in a text, if there is one."""
+        if not self.longest:
+            return None
         form, origin = _plain(text)
         found = sorted(self._matches(form), key=lambda match: match.start)
         return next((Match(m.rule, origin[m.start], origin[m.end - 1] + 1) for m in found), None)

@@ -61,7 +61,8 @@ class Answers:
         self._watching = Watching(furniture)
 
     def open(self) -> AbstractAsyncContextManager[object]:
-        """Keep the connections to the model servers open while a service runs."""
+        """Keep the connections to the model servers open while a service runs. Raises SettingsError."""
+        self._policing.require_sound()
         return self._furniture.generator
 
     def caller(self, token: str) -> Caller:
@@ -151,14 +152,14 @@ class Answers:
         """Yield text, and last the whole Answer, of which a line is kept."""
         release = await asyncio.to_thread(self._releases.answering, who)
         passages, course = list[Passage](), self._watching.begin()
-        if rule := await asyncio.to_thread(self._policing.asked, question, (*history, *tools.done), who):
-            written = refuse(rule, question, release.narrowed().id, form)
+        asked = await self._policing.admit(question, history, tools.done, who)
+        if asked.refused:
+            written = refuse(asked.refused, question, release.narrowed().id, form)
         else:
-            asked, said = await asyncio.to_thread(self._unnamed, question, history, who)
-            _, done = await asyncio.to_thread(self._unnamed, "", tools.done, who)
-            search = partial(self._found, release, asked, who, scope=scope, history=said)
+            search = partial(self._found, release, asked.question, who, scope=scope, history=asked.history)
             passages = await in_thread(course, search)
-            written = self._write(release, asked, passages, said, who, form, replace(tools, done=done))
+            tools = replace(tools, done=asked.done)
+            written = self._write(release, asked.question, passages, asked.history, who, form, tools)
             written = self._policing.answered(written, who, question, release.narrowed().id, form)
             written = harmlessly(written, form)
         about = Asked(who, question, passages, release.narrowed().id)
@@ -166,13 +167,6 @@ class Answers:
         async with aclosing(self._watching.follow(recorded, about, course)) as told:
             async for piece in told:
                 yield piece
-
-    def _unnamed(
-        self, question: str, history: Sequence[Turn], who: Principal
-    ) -> tuple[str, tuple[Turn, ...]]:
-        """Return what was asked and said without what the asker is not shown."""
-        said = tuple(replace(turn, text=self._policing.unnamed(turn.text, who)) for turn in history)
-        return self._policing.unnamed(question, who), said
 
     def _found(
         self, release: Release, question: str, who: Principal, *, scope: Scope, history: Sequence[Turn]

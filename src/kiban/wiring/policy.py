@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from kiban.answer.blocklist import Blocklist
@@ -18,6 +19,16 @@ from kiban.errors import RefusedByPolicy, SettingsError
 from kiban.wiring.furniture import Furniture
 
 
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A question as it goes on, without what its asker is not shown."""
+
+    question: str
+    history: tuple[Turn, ...]
+    done: tuple[Turn, ...]  # calls of the client's tools, and their results
+    refused: Rule | None = None  # by this it goes nowhere
+
+
 class Policing:
     """Without a policy in the settings nothing is looked for, and everything passes at once."""
 
@@ -30,6 +41,27 @@ class Policing:
         """Raises SettingsError."""
         path = self._furniture.settings.policy
         return policy_file.read(path) if path else NO_POLICY
+
+    def require_sound(self) -> None:
+        """Raise SettingsError for a policy that cannot be read, before anybody is answered without it."""
+        _ = self.policy
+
+    async def admit(
+        self, question: str, history: Sequence[Turn], done: Sequence[Turn], who: Principal
+    ) -> Admitted:
+        """Look at a question, and at what was said and done before it."""
+        if self.policy == NO_POLICY:
+            return Admitted(question, tuple(history), tuple(done))
+        return await asyncio.to_thread(self._admitted, question, history, done, who)
+
+    def _admitted(
+        self, question: str, history: Sequence[Turn], done: Sequence[Turn], who: Principal
+    ) -> Admitted:
+        def clean(turns: Sequence[Turn]) -> tuple[Turn, ...]:
+            return tuple(replace(turn, text=self.unnamed(turn.text, who)) for turn in turns)
+
+        rule = self.asked(question, (*history, *done), who)
+        return Admitted(self.unnamed(question, who), clean(history), clean(done), rule)
 
     def asked(self, question: str, history: Sequence[Turn], who: Principal) -> Rule | None:
         """Return the rule that a question breaks, or what was said before it."""
@@ -97,7 +129,7 @@ class Policing:
     def _blocklist(self, who: Principal, where: Where) -> Blocklist:
         rules = self.policy.rules_for(who, where)
         if rules not in self._blocklists:
-            self._blocklists[rules] = Blocklist(rules, self._furniture.tokenizer.borders)
+            self._blocklists[rules] = Blocklist(rules, lambda text: self._furniture.tokenizer.borders(text))
         return self._blocklists[rules]
 
     def _refuses(self, judge: Judge, text: str) -> str:
