@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -40,6 +40,9 @@ from kiban.wiring.office import Office
 from kiban.wiring.records import Records
 from kiban.wiring.releases import Releases
 from kiban.wiring.views import Views
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 SILENCE = 1.0  # seconds a model server of the stage's may say nothing
 LONGEST_WAIT = 600.0  # seconds for a real one, on a machine that has other work
@@ -82,11 +85,16 @@ class StagedFurniture(Furniture):
     """The house's furniture on the stage's Postgres, which is reached through a proxy."""
 
     def __init__(
-        self, stage: Stage, founded: Company, urls: Sequence[str], postgres_port: int, silence: float
+        self,
+        stage: Stage,
+        founded: Company,
+        urls: Sequence[str],
+        postgres_port: int,
+        silence: float,
+        **said: Any,
     ) -> None:
-        super().__init__(
-            Settings(state=stage.folder / "answering", vllm_urls=tuple(urls), silence_seconds=silence)
-        )
+        state = stage.folder / "answering"
+        super().__init__(Settings(state=state, vllm_urls=tuple(urls), silence_seconds=silence, **said))
         self._stage, self._founded, self._port = stage, founded, postgres_port
 
     @cached_property
@@ -123,7 +131,9 @@ class Answering:
         url: str,
         proxy: CuttingProxy,
         furniture: StagedFurniture,
+        app: FastAPI,
     ) -> None:
+        self.app = app
         self.servers, self.url, self.proxy = servers, url, proxy
         self.furniture = furniture
         self.releases = Releases(furniture)
@@ -195,8 +205,11 @@ class Answering:
 
 
 @contextmanager
-def answering(stage: Stage, servers: int = 1, *, urls: Sequence[str] = ()) -> Iterator[Answering]:
-    """Start a house with so many model servers of the stage's, or with the real ones at these addresses."""
+def answering(
+    stage: Stage, servers: int = 1, *, urls: Sequence[str] = (), **said: Any
+) -> Iterator[Answering]:
+    """Start a house with so many model servers of the stage's, or with the real ones at these addresses, and
+    with whatever else its settings say."""
     from services.chat.app import create_app
     from services.chat.quota import Quota
     from services.chat.testing import listening
@@ -210,7 +223,7 @@ def answering(stage: Stage, servers: int = 1, *, urls: Sequence[str] = ()) -> It
         urls = urls or [running.enter_context(model.serving()) for model in models]
         proxy = CuttingProxy("127.0.0.1", stage.postgres.port)
         running.callback(proxy.close)
-        furniture = StagedFurniture(stage, founded, urls, proxy.port, silence)
+        furniture = StagedFurniture(stage, founded, urls, proxy.port, silence, **said)
         running.callback(furniture.close)
         releases = Releases(furniture)
         pile.found(furniture.ledger, releases.base, "stage")
@@ -219,7 +232,7 @@ def answering(stage: Stage, servers: int = 1, *, urls: Sequence[str] = ()) -> It
         views, office = Views(furniture), Office(furniture, Documents(furniture))
         app = create_app(answers, FeedbackDesk(furniture), Conversations(furniture), views, office, often)
         url = running.enter_context(listening(app))
-        yield Answering(stage, models, urls, url, proxy, furniture)
+        yield Answering(stage, models, urls, url, proxy, furniture, app)
 
 
 def _write(turns: Sequence[Turn], model: str) -> str:
