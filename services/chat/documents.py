@@ -16,7 +16,7 @@ from kiban.errors import DocumentError
 from services.chat.errors import REFUSALS, NotFound
 from services.chat.guard import Asker, AtHand, House
 from services.chat.house import ChatHouse
-from services.chat.scope_shapes import choices_json
+from services.chat.scope_shapes import Id, choices_json
 from services.chat.search_shapes import FoundShape, SearchRequest, found_shape
 from services.chat.shapes import Json, document_json, passage_json, standing_json
 
@@ -25,7 +25,7 @@ CONTEXT = 1  # passages before and after the place
 LONGEST_VIEW = 20  # passages
 
 Position = Annotated[int, Query(ge=0, le=2**31)]
-Ids = Annotated[Sequence[int], Query(max_length=50)]
+Ids = Annotated[Sequence[Id], Query(max_length=50)]
 
 
 @router.get("/search")
@@ -66,7 +66,7 @@ async def documents(who: Asker, house: House, views: AtHand, id: Ids = ()) -> Js
     response_class=Response,
 )
 async def page(
-    document_id: int,
+    document_id: Annotated[int, Path(ge=1, le=2**62)],
     number: Annotated[int, Path(ge=1, le=100_000)],
     who: Asker,
     views: AtHand,

@@ -11,7 +11,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from kiban.domain.question import Choices, Scope
 
-Name = Annotated[str, Field(max_length=2_000)]
+Name = Annotated[str, Field(max_length=2_000, pattern="^[^\\x00]*$")]  # Postgres has no place for NUL
+Id = Annotated[int, Field(ge=1, le=2**62)]
 Names = Annotated[list[Name], Field(max_length=100)]
 
 
@@ -23,7 +24,7 @@ class ScopeRequest(BaseModel):
     sources: Names = Field([], description="Only documents of these sources")
     under: Name = Field("", description="Only documents whose uri begins so, e.g. minutes/")
     formats: Names = Field([], description="Only documents whose uri ends so, e.g. pdf")
-    documents: list[int] = Field([], max_length=1_000, description="Only documents with these ids")
+    documents: list[Id] = Field([], max_length=1_000, description="Only documents with these ids")
     modified_from: AwareDatetime | None = Field(None, description="Only documents modified at or after this")
     modified_before: AwareDatetime | None = Field(None, description="Only documents modified before this")
 

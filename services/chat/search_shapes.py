@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from kiban.domain.question import Found, Passage, Scope
-from services.chat.scope_shapes import scope
+from services.chat.scope_shapes import Id, Name, Names, scope
 from services.chat.shapes import LONGEST_QUESTION
 
 Lane = Literal["dense", "lexical", "pictures"]
@@ -41,14 +41,14 @@ class SearchRequest(BaseModel):
         "where such are kept",
     )
 
-    sources: Annotated[list[str], BeforeValidator(_split)] = Field(
+    sources: Annotated[Names, BeforeValidator(_split)] = Field(
         [], description="Only documents of these sources"
     )
-    under: str = Field("", max_length=2_000, description="Only documents whose uri begins so, e.g. minutes/")
-    formats: Annotated[list[str], BeforeValidator(_split)] = Field(
+    under: Name = Field("", description="Only documents whose uri begins so, e.g. minutes/")
+    formats: Annotated[Names, BeforeValidator(_split)] = Field(
         [], description="Only documents whose uri ends so, e.g. pdf"
     )
-    documents: list[int] = Field([], max_length=1_000, description="Only documents with these ids")
+    documents: list[Id] = Field([], max_length=1_000, description="Only documents with these ids")
     modified_from: AwareDatetime | None = Field(None, description="Only documents modified at or after this")
     modified_before: AwareDatetime | None = Field(None, description="Only documents modified before this")
 

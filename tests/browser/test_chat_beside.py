@@ -112,6 +112,10 @@ def test_a_question_is_narrowed_and_the_button_says_to_what(chat: Opened) -> Non
     scope = asked.value.post_data_json["scope"]
     assert scope["under"] == "guides/" and scope["modified_from"].startswith("202")
     page.get_by_role("button", name="範囲：guides/").click()
+    expect(page.get_by_label("出所")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_label("出所")).to_be_hidden()
+    page.get_by_role("button", name="範囲：guides/").click()
     page.get_by_role("button", name="範囲をなくす").click()
     expect(page.get_by_role("button", name="範囲：読める資料すべて")).to_be_visible()
 

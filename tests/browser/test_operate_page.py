@@ -82,7 +82,8 @@ def test_documents_by_state_with_reasons_and_no_name_that_is_not_ours_to_read(of
     enter(office)
     page = office.page
     expect(page.locator(".tiles a").first).to_contain_text("34")
-    page.get_by_role("link", name="失敗（また試す）").click()
+    page.get_by_role("link", name="失敗（また試す）").press("Enter")
+    expect(page.get_by_role("main")).to_be_focused()
     expect(page.get_by_role("row").filter(has_text="点検表")).to_contain_text("not a zip file")
     page.get_by_role("link", name="読めない").click()
     expect(page.get_by_text("ほかに 2 件あります。")).to_be_visible()

@@ -50,7 +50,14 @@ def test_a_question_is_narrowed(http: httpx.Client, house: MemoryHouse, model: s
     assert asked(http, mori, model=model, scope={"formats": [".PDF"]}) == ["rules/travel.pdf"]
     assert asked(http, mori, model=model, scope={"sources": ["elsewhere"]}) == []
     assert asked(http, token(house, "sato"), model=model, scope={"under": "pay/"}) == []
-    told = {"model": "kiban", "messages": [{"role": "user", "content": "?"}], "scope": {"folder": "pay/"}}
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [{"folder": "pay/"}, {"under": "a\0b"}, {"documents": [2**63]}, {"modified_from": "2026-01-01T00:00:00"}],
+)
+def test_a_scope_that_makes_no_sense_is_refused(http: httpx.Client, scope: dict[str, object]) -> None:
+    told = {"model": "kiban", "messages": [{"role": "user", "content": "?"}], "scope": scope}
     assert http.post("/v1/chat/completions", json=told).status_code == 422
 
 

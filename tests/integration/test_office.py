@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,12 @@ from kiban.domain.release import Action, Release
 from kiban.release import ledger
 from kiban.wiring.documents import Documents
 from kiban.wiring.office import Office
+from services.chat.office_shapes import (
+    answer_lineage_json,
+    document_lineage_json,
+    overview_json,
+    release_line_json,
+)
 from services.chat.testing import MemoryHouse, serving
 
 OPERATOR, MORI = Principal("ops", frozenset({"operators"})), Principal("mori", frozenset({"operators", "hr"}))
@@ -66,6 +73,7 @@ def test_documents_are_counted_for_all_and_named_for_readers(house: SmallHouse, 
     overview = office.overview()
     assert overview.states == {"ready": 2, "failed": 2}
     assert overview.in_force == house.releases.in_force().id
+    assert json.dumps(overview_json(overview))
     failed = office.documents(DocumentState.FAILED, OPERATOR)
     assert [one.uri for one in failed.seen] == ["rules/empty.md"] and failed.seen[0].reason
     assert failed.others == 1
@@ -88,6 +96,7 @@ def test_where_a_document_went_and_that_it_is_withdrawn(house: SmallHouse, offic
     house.ingest()
     lineage = office.lineage(travel.id, MORI)
     assert lineage and lineage.learnt[0].tainted and not lineage.in_force
+    assert json.dumps([document_lineage_json(lineage), *map(release_line_json, office.releases())])
     newest, founding = office.releases()
     assert (newest.tainted, newest.candidate, founding.tainted) == (True, candidate, False)
 
@@ -101,6 +110,7 @@ def test_where_an_answer_came_from(house: SmallHouse, office: Office) -> None:
     assert office.answers(None) == lines[::-1]
     assert office.answers(lines[1].seq) == lines[:1]
     found = office.answer(lines[0].seq, OPERATOR)
+    assert json.dumps(answer_lineage_json(found) if found else None)
     assert found and list(found.documents) == [travel.id]
     assert found.release == taught and [one.candidate.id for one in found.candidates]
     assert office.answer(99, OPERATOR) is None

@@ -21,6 +21,7 @@ const VIEWS = [
   { name: "answers", right: "audit", show: answers },
 ];
 const find = (id) => document.getElementById(id);
+const MOVED = "moved"; // what had the focus is gone: readers and keyboards go on at the view
 let open = []; // the views that one's rights open
 
 learn(OFFICE_WORDS);
@@ -50,7 +51,7 @@ function nameLanguage() {
 }
 
 /** Show the view that the address names, with what stands after its name: #documents/failed. */
-async function turn() {
+async function turn(why) {
   if (!open.length) return;
   const [name, ...rest] = decodeURIComponent(location.hash.slice(1)).split("/");
   const view = open.find((one) => one.name === name) ?? open[0];
@@ -59,13 +60,14 @@ async function turn() {
   find("view").setAttribute("aria-busy", "true");
   find("view").replaceChildren(heading(view), element("p", { className: "note", words: "loading" }));
   await attempt(async () => {
-    const shown = await view.show(rest.join("/"), turn);
+    const shown = await view.show(rest.join("/"), () => turn(MOVED));
     find("view").replaceChildren(heading(view), ...shown);
   });
   find("view").setAttribute("aria-busy", "false");
+  if (why === MOVED || why?.type === "hashchange") find("view").focus({ preventScroll: true });
 }
 
-const heading = ({ name }) => element("h2", { words: `view_${name}` });
+const heading = ({ name }) => element("h2", { id: "title", words: `view_${name}` });
 
 function link({ name }, here) {
   const made = element("a", { href: `#${name}`, words: `view_${name}` });

@@ -9,6 +9,7 @@ const KINDS = [["source", "sources"], ["folder", "folders"], ["format", "formats
 export function offerScope() {
   find("narrow").addEventListener("click", toggle);
   find("scope").addEventListener("change", tell);
+  find("scope").addEventListener("keydown", ({ key }) => { if (key === "Escape") toggle(); });
   find("scope").addEventListener("submit", (event) => { event.preventDefault(); toggle(); });
   find("scope-clear").addEventListener("click", () => { find("scope").reset(); tell(); });
 }
