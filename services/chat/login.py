@@ -24,7 +24,8 @@ from services.chat.shapes import Json
 
 router = APIRouter(prefix="/login")
 log = logging.getLogger(__name__)
-TRIES = RateLimitItemPerMinute(10)  # for one name, and from one address
+TRIES = RateLimitItemPerMinute(10)  # for one name
+TRIES_FROM_ADDRESS = RateLimitItemPerMinute(100)  # which many people share behind a proxy
 
 
 class Tries:
@@ -35,9 +36,9 @@ class Tries:
 
     def count(self, name: str, address: str) -> None:
         """Raises TooMany."""
-        for who in (("name", name), ("address", address)):
-            if not self._limiter.hit(TRIES, *who):
-                free_at = self._limiter.get_window_stats(TRIES, *who).reset_time
+        for limit, who in ((TRIES, ("name", name)), (TRIES_FROM_ADDRESS, ("address", address))):
+            if not self._limiter.hit(limit, *who):
+                free_at = self._limiter.get_window_stats(limit, *who).reset_time
                 raise TooMany(math.ceil(max(free_at - time.time(), 1.0)))
 
 

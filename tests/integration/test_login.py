@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import psycopg
 import pytest
+import typer
 from lent_furniture import Lent
+from typer.testing import CliRunner
 
 from kiban.backends.postgres.connect import Postgres
+from kiban.cli.tokens import tokens
+from kiban.cli.users import users
 from kiban.domain.credentials import Purpose
 from kiban.domain.roles import Right
 from kiban.errors import IdentityError, SettingsError
@@ -221,3 +228,30 @@ def test_the_houses_answers_know_its_tokens(furniture: Furniture, identity: Iden
     answers = Answers(furniture, None, None)  # type: ignore[arg-type]
     caller = answers.caller(identity.issue("wiki", ["ask"], days=1))
     assert (caller.who.subject, caller.rights) == ("wiki", {Right.ASK})
+
+
+def test_the_command_line_adds_lists_changes_and_removes(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kiban.wiring.house", lambda: SimpleNamespace(identity=identity))
+
+    def run(group: typer.Typer, *words: str, typed: str = "") -> Any:
+        done = CliRunner().invoke(group, [*words, "--json"], input=typed)
+        assert done.exit_code == 0, done.output
+        return json.loads(done.output)
+
+    run(users, "add", "sato", "--group", "sales", "--group", "staff", typed=f"{PASSWORD}\n")
+    run(users, "add", "robot", "--service")
+    listed = {one["name"]: (one["groups"], one["has_password"]) for one in run(users, "list")}
+    assert listed["sato"] == (["sales", "staff"], True) and listed["robot"] == ([], False)
+    run(users, "password", "sato", typed="another passphrase\n")
+    assert identity.log_in("sato", "another passphrase")
+    token = run(tokens, "add", "--as", "robot", "--scope", "search", "--scope", "ask")["token"]
+    assert identity.caller(token).rights == {Right.SEARCH, Right.ASK}
+    (kept,) = run(tokens, "list")
+    assert (kept["subject"], kept["scopes"]) == ("robot", ["ask", "search"]) and token not in str(kept)
+    run(tokens, "revoke", kept["id"])
+    run(users, "remove", "sato")
+    with pytest.raises(IdentityError):
+        identity.caller(token)
+    assert "sato" not in {one["name"] for one in run(users, "list")}
