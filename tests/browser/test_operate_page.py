@@ -116,6 +116,8 @@ def test_where_an_answer_came_from(office: Opened) -> None:
     expect(chain).to_contain_text("あなたの読めない資料")
     expect(chain).to_contain_text("everyone@9be1c2d4")
     expect(chain.get_by_role("link", name="b41f09c2d7e5")).to_contain_text("合格")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
 
 def test_a_part_that_fails_is_named(

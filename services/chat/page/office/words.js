@@ -183,7 +183,7 @@ const EN = {
   noCandidates: "There is no candidate yet.",
   forEveryone: "for everyone",
   forZone: (label) => `for ${label}`,
-  taughtBy: (count) => `from ${count} documents`,
+  taughtBy: (count) => (count === 1 ? "from 1 document" : `from ${count} documents`),
   part_adapter: "adapter",
   part_embedder: "embedder",
   part_reranker: "reranker",
