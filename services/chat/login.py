@@ -80,7 +80,7 @@ async def with_password(body: PasswordRequest, request: Request, entry: AtEntry)
     return _with_session(Response(status_code=204), token, entry)
 
 
-@router.get("/provider", status_code=303)
+@router.get("/provider", status_code=303, response_class=RedirectResponse)
 async def at_provider(entry: AtEntry) -> Response:
     """Send the browser to the provider."""
     url, journey = await asyncio.to_thread(entry.begin_journey)
@@ -89,7 +89,7 @@ async def at_provider(entry: AtEntry) -> Response:
     return response
 
 
-@router.get("/back", status_code=303)
+@router.get("/back", status_code=303, response_class=RedirectResponse)
 async def back(request: Request, entry: AtEntry) -> Response:
     """Take who comes back from the provider to the page, logged in; whoever failed, with a notice there."""
     arrived, failed = RedirectResponse("/", 303), RedirectResponse("/#login=failed", 303)
