@@ -1,6 +1,6 @@
 # Kiban. `make demo` shows it, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests demo up down status clean test lint bench bench-adapt bench-peers attacks
+.PHONY: help setup setup-tests demo up down status clean test lint bench bench-adapt bench-peers bench-chat attacks
 
 # The first Python that is new enough and really runs; 3.11 first, for which torch's CPU build is pinned.
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; do \
@@ -55,6 +55,10 @@ bench-adapt: SETS = $(addprefix $(DATA)/,libreoffice_help_ja/beir_index_ja jsqua
 bench-adapt: ADAPT ?= --documents 400 --pairs 160 --ranked 300
 bench-adapt: setup  ## what embedder (and, ADAPT="--reranker --llm", the rest) gain at home and lose elsewhere
 	@$(KIBAN) bench adapt-sets $(ADAPT) $(SETS)
+
+bench-chat: setup  ## our chat service under load, beside its model server and LiteLLM's proxy
+	@$(PYTHON) infra/setup --gateways
+	@$(KIBAN) bench chat
 
 attacks: setup  ## the attacks on ourselves, with the figures they must reach
 	@$(KIBAN) bench attacks

@@ -4,6 +4,8 @@
 .venv          control and training: the rooms, Prefect, MLflow, torch
 .venv-serve    serving: vLLM, which pins other versions
 .venv-peers    what our search is measured against; only when asked for
+.venv-gateways what our chat service is measured beside; only when asked for
+.venv-clients  clients that our chat service is tried with; only when asked for
 """
 
 from __future__ import annotations
@@ -35,14 +37,17 @@ def main() -> None:
     arguments.add_argument("--tests", action="store_true", help="also what the tests need")
     arguments.add_argument("--ray", action="store_true", help="also what ingesting on a Ray cluster needs")
     arguments.add_argument("--peers", action="store_true", help="also what our search is measured against")
+    arguments.add_argument("--gateways", action="store_true", help="also what chat is measured beside")
+    arguments.add_argument("--clients", action="store_true", help="also clients that chat is tried with")
     options = arguments.parse_args()
     HOME.mkdir(exist_ok=True)
     try:
         with (HOME / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two terminals, one installation
             set_up(tests=options.tests, ray=options.ray or options.tests)
-            if options.peers:
-                set_up_peers()
+            for name in ("peers", "gateways", "clients"):
+                if getattr(options, name):
+                    set_up_beside(name)
     except Refused as refused:
         sys.exit(f"\n{refused}")
     except KeyboardInterrupt:
@@ -65,9 +70,10 @@ def set_up(*, tests: bool, ray: bool) -> None:
         browser.provide(HOME / "setup.log")
 
 
-def set_up_peers() -> None:
-    peers = Environment("environment of the peers", ROOT / ".venv-peers", ("peers.txt",))
-    peers.make(Installer(), recipe=[], finish=lambda made: None)
+def set_up_beside(name: str) -> None:
+    """Make an environment of something that Kiban is put beside."""
+    beside = Environment(f"environment of the {name}", ROOT / f".venv-{name}", (f"{name}.txt",))
+    beside.make(Installer(), recipe=[], finish=lambda made: None)
 
 
 def plan(*, gpu: bool, torch: str, tests: bool, ray: bool) -> tuple[Environment, Environment]:

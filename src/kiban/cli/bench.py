@@ -16,6 +16,7 @@ from rich.table import Table
 from kiban.cli.adapting import adapt, adapt_sets
 from kiban.cli.asking import questions
 from kiban.cli.attacks import attacks
+from kiban.cli.chat_load import chat
 from kiban.cli.output import Json, bars
 from kiban.cli.parsing import parse
 from kiban.cli.peers import peers
@@ -32,6 +33,7 @@ bench = typer.Typer(help="Measure.", invoke_without_command=True)
 bench.command()(adapt)
 bench.command()(adapt_sets)
 bench.command()(attacks)
+bench.command()(chat)
 bench.command()(parse)
 bench.command()(policy)
 bench.command()(scale)

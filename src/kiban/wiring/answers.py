@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -40,13 +40,25 @@ from kiban.retrieve.search import LANES, PICTURES, find
 from kiban.stack.parts import parts
 from kiban.wiring.furniture import BASE_MODEL, Furniture
 from kiban.wiring.identity import Identity
-from kiban.wiring.policy import Policing
+from kiban.wiring.policy import Admitted, Policing
 from kiban.wiring.records import Asked, Records
 from kiban.wiring.releases import Releases
 from kiban.wiring.watching import Watching, in_thread
 
 SHOWN = 4  # passages in a prompt
 LOOKED_AT = 8  # for each passage returned, so that copies of one can be left out
+
+Write = Callable[[Release, str], AsyncGenerator[str | Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What a model is asked with; only the release, where policy lets none be asked."""
+
+    release: Release
+    asked: Admitted
+    passages: tuple[Passage, ...] = ()
+    choices: tuple[tuple[Release, str], ...] = ()
 
 
 class Answers:
@@ -150,23 +162,30 @@ class Answers:
         tools: Tools = NO_TOOLS,
     ) -> AsyncIterator[str | Answer]:
         """Yield text, and last the whole Answer, of which a line is kept."""
-        release = await asyncio.to_thread(self._releases.answering, who)
-        passages, course = list[Passage](), self._watching.begin()
+        course = self._watching.begin()
         asked = await self._policing.admit(question, history, tools.done, who)
+        ready = await in_thread(course, partial(self._ready, asked, who, scope))
+        release_id = ready.release.narrowed().id
         if asked.refused:
-            written = refuse(asked.refused, question, release.narrowed().id, form)
+            written = refuse(asked.refused, question, release_id, form)
         else:
-            search = partial(self._found, release, asked.question, who, scope=scope, history=asked.history)
-            passages = await in_thread(course, search)
-            tools = replace(tools, done=asked.done)
-            written = self._write(release, asked.question, passages, asked.history, who, form, tools)
-            written = self._policing.answered(written, who, question, release.narrowed().id, form)
+            written = self._write(ready, who, form, replace(tools, done=asked.done))
+            written = self._policing.answered(written, who, question, release_id, form)
             written = harmlessly(written, form)
-        about = Asked(who, question, passages, release.narrowed().id)
+        about = Asked(who, question, ready.passages, release_id)
         recorded = self._records.follow(written, about)
         async with aclosing(self._watching.follow(recorded, about, course)) as told:
             async for piece in told:
                 yield piece
+
+    def _ready(self, asked: Admitted, who: Principal, scope: Scope) -> _Ready:
+        """Do what has to be done before a model is asked, all of it in one thread: under load, each change of
+        threads takes longer than most of what is done in them. The ledger is asked once."""
+        release = self._releases.answering(who)
+        if asked.refused:
+            return _Ready(release, asked)
+        passages = self._found(release, asked.question, who, scope=scope, history=asked.history)
+        return _Ready(release, asked, tuple(passages), self._choices(release, who, passages))
 
     def _found(
         self, release: Release, question: str, who: Principal, *, scope: Scope, history: Sequence[Turn]
@@ -177,35 +196,34 @@ class Answers:
             return self._policing.shown(found, who)
 
     async def _write(
-        self,
-        release: Release,
-        question: str,
-        passages: Sequence[Passage],
-        history: Sequence[Turn],
-        who: Principal,
-        form: Form,
-        tools: Tools,
+        self, ready: _Ready, who: Principal, form: Form, tools: Tools
     ) -> AsyncGenerator[str | Answer]:
-        choices = await asyncio.to_thread(self._choices, release, who, passages)
+        question = ready.asked.question
         write = partial(
             self.converse_with,
             question=question,
-            passages=passages,
-            history=history,
+            passages=ready.passages,
+            history=ready.asked.history,
             who=who,
             form=form,
             tools=tools,
         )
-        # Without its adapters a release is the base: a restarted server has forgotten them, and `tend` brings
-        # them back within minutes.
-        plain = await asyncio.to_thread(lambda: self._releases.base) if choices else release.narrowed()
         attempts = [
-            *(partial(write, answering, adapter) for answering, adapter in choices),
-            partial(write, plain, BASE_MODEL),
+            *(partial(write, answering, adapter) for answering, adapter in ready.choices),
+            partial(self._plainly, write, ready),
         ]
-        async with aclosing(
-            steadily(attempts, question, passages, release_id=release.id, form=form)
-        ) as pieces:
+        writing = steadily(attempts, question, ready.passages, release_id=ready.release.id, form=form)
+        async with aclosing(writing) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _plainly(self, write: Write, ready: _Ready) -> AsyncGenerator[str | Answer]:
+        """Let the base model write. Without its adapters a release is the base: a restarted server has
+        forgotten them, and `tend` brings them back within minutes."""
+        plain = ready.release.narrowed()
+        if ready.choices:
+            plain = await asyncio.to_thread(lambda: self._releases.base)
+        async with aclosing(write(plain, BASE_MODEL)) as pieces:
             async for piece in pieces:
                 yield piece
 
@@ -215,7 +233,7 @@ class Answers:
         """Return which weights to try in turn for an answer from these passages."""
         best = NOBODY
         if release.zones and passages:
-            best = self._furniture.index.audience(who, passages[0].document_id)
+            best = self._furniture.index_of(release.generation).audience(who, passages[0].document_id)
         choices = routing.choices(release, who, best)
         for answering in (release.narrowed(), *(answering for answering, _ in choices)):
             self._furniture.ledger.keep_release(answering)  # the line about the answer names it

@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -43,6 +43,8 @@ from kiban.wiring.views import Views
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+    from services.chat.quota import Quota
 
 SILENCE = 1.0  # seconds a model server of the stage's may say nothing
 LONGEST_WAIT = 600.0  # seconds for a real one, on a machine that has other work
@@ -206,33 +208,47 @@ class Answering:
 
 @contextmanager
 def answering(
-    stage: Stage, servers: int = 1, *, urls: Sequence[str] = (), **said: Any
+    stage: Stage,
+    servers: int = 1,
+    *,
+    urls: Sequence[str] = (),
+    quota: Quota | None = None,
+    **said: Any,
 ) -> Iterator[Answering]:
     """Start a house with so many model servers of the stage's, or with the real ones at these addresses, and
     with whatever else its settings say."""
-    from services.chat.app import create_app
-    from services.chat.quota import Quota
-    from services.chat.testing import listening
-
-    logging.getLogger("kiban.answer.steady").setLevel(logging.ERROR)  # every fault is a warning there
-    founded = company(stage)
-    founded.put("travel.md", [SENTENCE], ALL)
     with ExitStack() as running:
         silence = LONGEST_WAIT if urls else SILENCE
         models = [] if urls else [ModelServer(_write) for _ in range(servers)]
         urls = urls or [running.enter_context(model.serving()) for model in models]
         proxy = CuttingProxy("127.0.0.1", stage.postgres.port)
         running.callback(proxy.close)
+        founded = company(stage)
+        founded.put("travel.md", [SENTENCE], ALL)
         furniture = StagedFurniture(stage, founded, urls, proxy.port, silence, **said)
-        running.callback(furniture.close)
+        app, url = running.enter_context(serving_chat(furniture, quota))
+        yield Answering(stage, models, urls, url, proxy, furniture, app)
+
+
+@contextmanager
+def serving_chat(
+    furniture: StagedFurniture, quota: Quota | None = None, kind: type[Answers] = Answers
+) -> Iterator[tuple[FastAPI, str]]:
+    """Serve the chat of a house that is founded first, with answers of this kind; give app and address."""
+    from services.chat.app import create_app
+    from services.chat.quota import Quota
+    from services.chat.testing import listening
+
+    logging.getLogger("kiban.answer.steady").setLevel(logging.ERROR)  # every fault is a warning there
+    with closing(furniture):
         releases = Releases(furniture)
         pile.found(furniture.ledger, releases.base, "stage")
-        answers = Answers(furniture, releases, Records(furniture))
-        often = Quota(requests=10**6, answers=10**6)  # one person asks it all
+        answers = kind(furniture, releases, Records(furniture))
+        often = quota or Quota(requests=10**6, answers=10**6)  # one person asks it all
         views, office = Views(furniture), Office(furniture, Documents(furniture))
         app = create_app(answers, FeedbackDesk(furniture), Conversations(furniture), views, office, often)
-        url = running.enter_context(listening(app))
-        yield Answering(stage, models, urls, url, proxy, furniture, app)
+        with listening(app) as url:
+            yield app, url
 
 
 def _write(turns: Sequence[Turn], model: str) -> str:
