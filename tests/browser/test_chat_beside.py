@@ -151,8 +151,7 @@ def test_brightness_is_chosen_and_remembered(chat: Opened) -> None:
     assert page.evaluate(paper) == dark
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme, width", [("light", 1280), ("dark", 390)])
 def test_axe_finds_nothing_grave(browser: Browser, house: MemoryHouse, scheme: str, width: int) -> None:
     house.views.pages, house.views.stale = {2: marked_page()}, {"旅費規程": (Stale.OLD,)}
     size = {"width": width, "height": 844}
