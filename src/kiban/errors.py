@@ -33,6 +33,7 @@ KibanError
 │   ├── NotVerbatim              what is said to answer does not stand there
 │   ├── NothingToLearn           a row whose label mask hides every token
 │   ├── CutShort                 a row longer than what the trainer reads
+│   ├── TrainingStopped          a process that shared it ended early
 │   └── BadWeights               wrong hash, wrong format, wrong base
 ├── RecordBroken               the record of answers is not as it was written
 └── ReleaseError               the ledger
@@ -192,6 +193,10 @@ class NothingToLearn(LearningError):
 
 class CutShort(LearningError):
     """A training row is longer than what the model would be shown of it."""
+
+
+class TrainingStopped(LearningError):
+    """A process that shared a training ended without finishing it."""
 
 
 class BadWeights(LearningError):

@@ -210,6 +210,21 @@ class Settings(BaseSettings):
     lora_rank: Annotated[Literal[8, 16, 32, 64], BeforeValidator(_number)] = Field(
         16, description="Rank of adapters"
     )
+    four_bits: bool = Field(
+        False,
+        description="Train adapters over a base model held in four bits (QLoRA): GPUs with bitsandbytes",
+    )
+    training_processes: int = Field(
+        1,
+        ge=1,
+        description="That share the training of an adapter: a GPU each; its batch of 4 has to come out even",
+    )
+    training_engine: Literal["here", "ray"] = Field(
+        "here", description="Where they run: on this machine, or on the Ray cluster at ray_address"
+    )
+    training_sharded: bool = Field(
+        False, description="Hold the base model in slices, one per process (FSDP): where one GPU is too small"
+    )
     epochs: int = Field(1, ge=1, le=10, description="Passes over the curriculum")
     training_questions: int = Field(64, ge=8, description="Questions to learn from, at most")
     audited_secrets: int = Field(

@@ -12,6 +12,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from kiban.backends import together
 from kiban.backends.meter import Meter
 from kiban.domain.learning import Cost
 
@@ -29,6 +30,11 @@ class Checkpoints:
         """Find those of a recipe in `out`; half ones, and those of other recipes, are removed."""
         digest = hashlib.sha256(repr(recipe).encode()).hexdigest()
         self.folder = out / f"checkpoints-{digest[:12]}"
+        if together.first():
+            self._clear(out)
+        together.wait()
+
+    def _clear(self, out: Path) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         half = [path for path in self.folder.iterdir() if path.is_dir() and not (path / COMPLETE).exists()]
         others = [path for path in out.glob("checkpoints-*") if path != self.folder]
@@ -57,6 +63,12 @@ class Checkpoints:
 
     def complete(self, step: int, cost: Cost) -> None:
         """Declare the checkpoint of a step whole, and drop the others."""
+        together.wait()  # each process has written the state of its own dice
+        if together.first():
+            self._complete(step, cost)
+        together.wait()
+
+    def _complete(self, step: int, cost: Cost) -> None:
         path = self.folder / f"checkpoint-{step}"
         for file in path.rglob("*"):
             _sync(file)
@@ -71,9 +83,12 @@ class Checkpoints:
 
     def remove(self) -> None:
         """Drop everything, in an order that never leaves a checkpoint that only looks whole."""
-        for path in self.folder.glob("checkpoint-*"):
-            _discard(path)
-        shutil.rmtree(self.folder)
+        together.wait()
+        if together.first():
+            for path in self.folder.glob("checkpoint-*"):
+                _discard(path)
+            shutil.rmtree(self.folder)
+        together.wait()  # or the others would name weights by what is just going away
 
 
 class KeepCheckpoints(TrainerCallback):

@@ -6,15 +6,17 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset, disable_progress_bars
-from peft import LoraConfig, PeftModel
+from peft import LoraConfig, PeftModel, prepare_model_for_kbit_training
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
+    BitsAndBytesConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PrinterCallback,
@@ -29,10 +31,11 @@ from transformers.utils.logging import disable_progress_bar
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
+from kiban.backends import together
 from kiban.backends.checkpoints import Checkpoints, KeepCheckpoints
 from kiban.backends.meter import Meter
 from kiban.domain.learning import Cost, Curriculum, TrainingExample, Weights
-from kiban.errors import BadWeights, CutShort, NothingToLearn, TooFewExamples
+from kiban.errors import BadWeights, CutShort, NothingToLearn, SettingsError, TooFewExamples
 from kiban.ports import Progress
 
 IGNORED = -100  # the label of a token that is not learnt
@@ -61,6 +64,7 @@ class TrlTrainer:
     batch: int = 4  # examples per step; on a CPU they pass one after the other
     max_length: int = 2048  # tokens; the longest row decides up to here
     rank_stabilised: bool = False
+    four_bits: bool = False  # hold the base in four bits, on a GPU (QLoRA, arXiv 2305.14314)
     begin: Path | None = None  # an adapter to go on from, of the same rank; None: a new one
     checkpoint_every: int = 10  # steps; what a kill loses at most
     log: Log | None = None
@@ -78,7 +82,7 @@ class TrlTrainer:
         set_seed(self.seed)
         disable_progress_bars()  # `progress` tells it all
         disable_progress_bar()  # type: ignore[no-untyped-call]
-        model, tokenizer = load_base(self.base, self.device)
+        model, tokenizer = load_base(self.base, self.device, four_bits=self.four_bits)
         length = longest(curriculum.examples, tokenizer, self.max_length)
         checkpoints = Checkpoints(out, (curriculum.sha256, replace(self, log=None, spent=None)))
         meter = Meter(self.device, checkpoints.spent)
@@ -98,14 +102,15 @@ class TrlTrainer:
         return keep_files(trainer, checkpoints, out, self.base_name)
 
     def _arguments(self, checkpoints: Path, max_length: int) -> SFTConfig:
-        on_cpu = self.device == "cpu"
+        on_cpu, batch = self.device == "cpu", together.share(self.batch)
         return SFTConfig(
             output_dir=str(checkpoints),
             completion_only_loss=True,
             max_length=max_length,
             num_train_epochs=self.epochs,
-            per_device_train_batch_size=1 if on_cpu else self.batch,
-            gradient_accumulation_steps=self.batch if on_cpu else 1,
+            per_device_train_batch_size=1 if on_cpu else batch,
+            gradient_accumulation_steps=batch if on_cpu else 1,
+            ddp_backend="gloo" if on_cpu and together.processes() > 1 else None,
             learning_rate=self.learning_rate,
             lr_scheduler_type="cosine",
             warmup_steps=0.1,
@@ -150,15 +155,23 @@ def keep_files(trainer: Trainer, checkpoints: Checkpoints, out: Path, base_name:
     """Keep what a server loads, under names that mean the same on every machine."""
     staging = checkpoints.folder / "last"
     trainer.save_model(str(staging))
-    for name in KEPT:
-        (staging / name).replace(out / name)
-    keep_adapter(out, base_name)
+    together.wait()
+    if together.first():
+        for name in KEPT:
+            (staging / name).replace(out / name)
+        keep_adapter(out, base_name)
     checkpoints.remove()
     return Weights.of(out)
 
 
-def load_base(base: Path, device: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Return the model in a folder, and its tokenizer, never from anywhere else. Raises BadWeights."""
+def load_base(
+    base: Path, device: str, *, four_bits: bool = False
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Return the model in a folder, and its tokenizer, never from anywhere else.
+
+    Raises BadWeights; SettingsError for four bits without a GPU or without bitsandbytes.
+    """
+    rounded = {"quantization_config": _four_bits(device)} if four_bits else {}
     try:
         tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
         model = AutoModelForCausalLM.from_pretrained(
@@ -168,10 +181,26 @@ def load_base(base: Path, device: str) -> tuple[PreTrainedModel, PreTrainedToken
             local_files_only=True,
             use_safetensors=True,
             trust_remote_code=False,
+            **rounded,
         )
     except (OSError, ValueError) as error:
         raise BadWeights(f"{base}: {error}", mend="kiban models fetch") from error
+    if four_bits:
+        model = prepare_model_for_kbit_training(model)  # type: ignore[no-untyped-call]
     return model, tokenizer
+
+
+def _four_bits(device: str) -> BitsAndBytesConfig:
+    if device == "cpu" or find_spec("bitsandbytes") is None:
+        raise SettingsError(
+            "four_bits needs a GPU and bitsandbytes.", mend="pip install bitsandbytes, or four_bits = false"
+        )
+    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=number_format(device),
+    )
 
 
 def keep_adapter(out: Path, base_name: str) -> None:

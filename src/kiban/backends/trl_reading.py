@@ -12,6 +12,7 @@ from transformers.utils.logging import disable_progress_bar
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
+from kiban.backends import together
 from kiban.backends.checkpoints import Checkpoints, KeepCheckpoints
 from kiban.backends.meter import Meter
 from kiban.backends.trl import Log, Reporter, Tell, keep_files, load_base, lora
@@ -67,14 +68,15 @@ class ReadingTrainer:
         return keep_files(trainer, checkpoints, out, self.base_name)
 
     def _arguments(self, checkpoints: Path, max_length: int) -> SFTConfig:
-        on_cpu = self.device == "cpu"
+        on_cpu, batch = self.device == "cpu", together.share(self.batch)
         return SFTConfig(
             output_dir=str(checkpoints),
             dataset_text_field="text",
             max_length=max_length,
             num_train_epochs=self.epochs,
-            per_device_train_batch_size=1 if on_cpu else self.batch,
-            gradient_accumulation_steps=self.batch if on_cpu else 1,
+            per_device_train_batch_size=1 if on_cpu else batch,
+            gradient_accumulation_steps=batch if on_cpu else 1,
+            ddp_backend="gloo" if on_cpu and together.processes() > 1 else None,
             learning_rate=self.learning_rate,
             lr_scheduler_type="cosine",
             warmup_steps=0.1,

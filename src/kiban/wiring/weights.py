@@ -26,6 +26,7 @@ from kiban.domain.learning import (
 )
 from kiban.domain.question import Passage
 from kiban.errors import TooFewExamples
+from kiban.ports import LanguageTrainer
 from kiban.wiring.answers import SHOWN, Answers
 from kiban.wiring.asking import HELD_OUT_SHARE, SEED, Asking
 from kiban.wiring.furniture import BASE_MODEL, Furniture
@@ -187,14 +188,28 @@ class WeightsMaking:
                     rank=settings.lora_rank,
                     epochs=settings.epochs,
                     device=furniture.device,
+                    four_bits=settings.four_bits,
                     begin=read.path if read else None,
                     log=run.log,
                     spent=_account(run, folder, taught),
                 )
-                return trainer.train(written, out, furniture.stage("adapter"))
+                return self._shared(trainer).train(written, out, furniture.stage("adapter"))
 
         made = folder.once(taught, train)
         return self._prefer(written, folder, made) if written.preferences else made
+
+    def _shared(self, trainer: LanguageTrainer) -> LanguageTrainer:
+        """Return what trains the same by as many processes as the settings ask for."""
+        settings = self._furniture.settings
+        if settings.training_processes == 1:
+            return trainer
+        if settings.training_engine == "ray":
+            from kiban.backends.ray_training import OnRay
+
+            return OnRay(trainer, settings.training_processes, settings.ray_address)
+        from kiban.backends.several import Several
+
+        return Several(trainer, settings.training_processes, sharded=settings.training_sharded)
 
     def _read_by_llm(self, written: Curriculum, folder: CandidateFolder) -> Weights | None:
         """Return the adapter that has read the texts of a curriculum; None where it is not to read."""
