@@ -47,7 +47,7 @@ class PasswordRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
     password: Annotated[str, Field(min_length=1, max_length=1_000)]
 
 

@@ -82,6 +82,10 @@ def test_a_wrong_name_or_password_is_refused_alike(page: httpx.Client, name: str
     assert refused.json() == log_in(page, "nobody-else").json()
 
 
+def test_a_name_that_cannot_be_kept_is_malformed(page: httpx.Client) -> None:
+    assert log_in(page, "mori\0").status_code == 422
+
+
 def test_guessing_is_slowed_down(page: httpx.Client) -> None:
     for guess in range(login.TRIES.amount):
         assert log_in(page, password=f"guess {guess}").status_code == 401

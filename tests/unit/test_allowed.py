@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
+from kiban.bench.attacks.matrix import EXPECTED
 from kiban.domain.roles import RIGHTS, Right, Role, RoleGroups, rights_of
 from kiban.errors import NotPermitted
 from services.chat.allowed import ROUTES, Unlisted, needed, require_listed, routes_of
@@ -18,6 +19,10 @@ def test_every_route_of_the_service_is_listed_and_none_besides(tmp_path: Path) -
     house = MemoryHouse(tmp_path, {}, lambda turns: ())
     app = create_app(house, house.desk, house.kept, house.views, house.office)
     assert set(routes_of(app)) == set(ROUTES)
+
+
+def test_the_table_of_the_attack_knows_every_route() -> None:
+    assert set(EXPECTED) == set(ROUTES)
 
 
 def test_a_route_that_is_not_listed_does_not_start() -> None:

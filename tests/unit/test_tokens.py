@@ -108,6 +108,14 @@ def test_garbage_is_refused(verifier: TokenVerifier, garbage: str) -> None:
         verifier.subject(garbage)
 
 
+@pytest.mark.parametrize("name", ["", " ", "sa\0to", "sato\ud800"])
+def test_a_name_that_cannot_be_kept_is_refused(
+    issuer: LocalIssuer, verifier: TokenVerifier, name: str
+) -> None:
+    with pytest.raises(IdentityError, match="names"):
+        verifier.subject(issuer.issue(name, 1, "kiban"))
+
+
 @pytest.mark.parametrize("missing", ["exp", "iss", "aud", "sub"])
 def test_a_token_without_a_needed_claim_is_refused(
     issuer: LocalIssuer, verifier: TokenVerifier, missing: str

@@ -122,6 +122,8 @@ class TokenVerifier:
         name = claims.get(self._named_by)
         if not isinstance(name, str) or not name.strip():
             raise IdentityError("it names nobody")
+        if "\0" in name or (not name.isascii() and name != name.encode("utf-8", "ignore").decode()):
+            raise IdentityError("it names somebody in letters that cannot be kept")
         if self._named_by == "email" and claims.get("email_verified") is False:
             raise IdentityError("its issuer has not verified the address that it names")
         return name

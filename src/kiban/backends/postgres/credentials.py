@@ -15,7 +15,11 @@ from kiban.errors import IdentityError, SettingsError
 
 PREFIX = "kbn"  # of every token, so that whoever searches for leaked secrets knows them
 SOURCE = "users:local"  # of memberships; no source of documents can have this name
-TOKENS = "select id, subject, scopes, purpose, note, made, expires, revoked from kiban.token"
+COLUMNS = "id, subject, scopes, purpose, note, made, expires, revoked"
+TOKENS = f"select {COLUMNS} from kiban.token"
+PROVEN = f"""
+select secret_sha256, expires > now() and revoked is null, {COLUMNS} from kiban.token where id = %s
+""".encode()
 
 
 class PostgresCredentials:
@@ -101,18 +105,13 @@ class PostgresCredentials:
         """Return what a token allows. Raises IdentityError for one that is unknown, revoked or expired."""
         _, id, secret = (*token.split("_", 2), "", "")[:3]
         with self._postgres.writing() as tx:
-            found = tx.execute(
-                "select secret_sha256, expires > now() and revoked is null from kiban.token where id = %s",
-                [id.replace("\0", "")],
-            ).fetchone()
-            # A fast hash will do: nobody guesses 256 random bits.
-            if not found or not hmac.compare_digest(bytes(found[0]), _hash(secret)):
-                raise IdentityError("this house did not issue it")
-            if not found[1]:
-                raise IdentityError("it was revoked or has expired")
-            row = tx.execute(f"{TOKENS} where id = %s".encode(), [id]).fetchone()
-        assert row is not None
-        return _token(row)
+            found = tx.execute(PROVEN, [id.replace("\0", "")]).fetchone()
+        # A fast hash will do: nobody guesses 256 random bits.
+        if not found or not hmac.compare_digest(bytes(found[0]), _hash(secret)):
+            raise IdentityError("this house did not issue it")
+        if not found[1]:
+            raise IdentityError("it was revoked or has expired")
+        return _token(found[2:])
 
     def tokens(self, purpose: Purpose = Purpose.SERVICE) -> list[IssuedToken]:
         """Return all tokens for a purpose, the newest first."""
