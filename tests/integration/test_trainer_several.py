@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,3 +92,24 @@ def test_a_batch_that_does_not_come_out_even_is_refused() -> None:
 def test_four_bits_need_a_gpu(base: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="four_bits needs a GPU"):
         TrlTrainer(base, "base", rank=8, four_bits=True).train(curriculum(), tmp_path, lambda *_: None)
+
+
+@pytest.mark.skipif(
+    not os.environ.get("KIBAN_TEST_RAY_TRAINING"),
+    reason="Ray Train starts a dozen processes: only where KIBAN_TEST_RAY_TRAINING is set",
+)
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_two_workers_of_a_ray_cluster_lose_as_much_as_one_process(base: Path, tmp_path: Path) -> None:
+    from kiban.backends.ray_training import OnRay
+
+    losses: list[float] = []
+    trainer = TrlTrainer(base, "base", rank=8, batch=4, learning_rate=1e-2)
+
+    def log(step: int, told: Mapping[str, float]) -> None:
+        losses.extend(value for name, value in told.items() if name == "loss")
+
+    one = replace(trainer, log=log).train(curriculum(), tmp_path / "one", lambda *_: None)
+    two = OnRay(replace(trainer, log=log), 2, "local").train(curriculum(), tmp_path / "two", lambda *_: None)
+    assert len(losses) == 6 and losses[3:] == pytest.approx(losses[:3], abs=1e-3)
+    alone, together = (load_file(of.path / "adapter_model.safetensors") for of in (one, two))
+    assert all(torch.allclose(alone[name], together[name], atol=5e-3) for name in alone)

@@ -1,4 +1,4 @@
-"""Who teaches is asked what the student will be shown, and never more than may leave this house."""
+"""Who teaches is asked what the student is shown, no more than may leave; how many share a training."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from adapting import ALL, curriculum
 
 from kiban.adapt import distil
 from kiban.answer import prompt
+from kiban.backends.several import Several
 from kiban.backends.vllm_generator import VllmGenerator
 from kiban.domain.access import Audience
 from kiban.domain.learning import Curriculum, Lineage
@@ -19,6 +20,7 @@ from kiban.domain.question import Turn
 from kiban.errors import NotPermitted
 from kiban.testing import ModelServer
 from kiban.wiring.teaching import SERVED, Teaching
+from kiban.wiring.weights import WeightsMaking
 
 SEEN = Lineage(77, "old.md", 3, "7" * 64)
 
@@ -82,3 +84,15 @@ def test_what_answers_everyone_may_teach_a_zone_and_its_sources_are_learnt_from(
         with pytest.raises(NotPermitted, match="Nobody knows"):
             teaching(url, SERVED, "f" * 64).teach(written)
     assert ALL.covers(learnt.audience)
+
+
+def test_so_many_processes_share_a_training_as_the_settings_say() -> None:
+    def shared(**settings: Any) -> Any:
+        said = {"training_processes": 1, "training_engine": "here", "training_sharded": False}
+        furniture: Any = SimpleNamespace(settings=SimpleNamespace(**said | settings))
+        trainer: Any = "trainer"
+        nobody: Any = None
+        return WeightsMaking(furniture, nobody, nobody)._shared(trainer)
+
+    assert shared() == "trainer"
+    assert shared(training_processes=4, training_sharded=True) == Several("trainer", 4, sharded=True)

@@ -365,7 +365,8 @@ class Furniture:
         """Return the folder of what this curriculum becomes on this base with these settings."""
         settings = self.settings
         recipe = (curriculum.sha256, self.llm.sha256, settings.lora_rank, settings.epochs)
-        more = ["reranker"] if settings.train_reranker else []
+        chosen = {"reranker": settings.train_reranker, "four bits": settings.four_bits}
+        more = [name for name, is_chosen in chosen.items() if is_chosen]
         return self.candidates.begin(*recipe, *more, *sorted(set(settings.read_first)))
 
     # --- Identity ---

@@ -201,15 +201,16 @@ class WeightsMaking:
     def _shared(self, trainer: LanguageTrainer) -> LanguageTrainer:
         """Return what trains the same by as many processes as the settings ask for."""
         settings = self._furniture.settings
-        if settings.training_processes == 1:
+        count, sharded = settings.training_processes, settings.training_sharded
+        if count == 1:
             return trainer
         if settings.training_engine == "ray":
             from kiban.backends.ray_training import OnRay
 
-            return OnRay(trainer, settings.training_processes, settings.ray_address)
+            return OnRay(trainer, count, settings.ray_address, sharded=sharded)
         from kiban.backends.several import Several
 
-        return Several(trainer, settings.training_processes, sharded=settings.training_sharded)
+        return Several(trainer, count, sharded=sharded)
 
     def _read_by_llm(self, written: Curriculum, folder: CandidateFolder) -> Weights | None:
         """Return the adapter that has read the texts of a curriculum; None where it is not to read."""
