@@ -16,7 +16,12 @@ from services.chat.quota import Bounded, Quota
 
 def main() -> None:
     settings = load()
-    quota = Quota(settings.requests_per_minute, settings.answers_per_minute, settings.answers_at_once)
+    quota = Quota(
+        settings.requests_per_minute,
+        settings.answers_per_minute,
+        settings.answers_at_once,
+        settings.answers_at_once_each,
+    )
     answers = cast(Answering, Bounded(cast(ChatHouse, house().answers), quota))
     uvicorn.run(
         create_app(desk(house().furniture, answers)),

@@ -19,7 +19,12 @@ def main() -> None:
             house().conversations,
             house().views,
             house().office,
-            Quota(settings.requests_per_minute, settings.answers_per_minute, settings.answers_at_once),
+            Quota(
+                settings.requests_per_minute,
+                settings.answers_per_minute,
+                settings.answers_at_once,
+                settings.answers_at_once_each,
+            ),
             house().identity,
         ),
         host=settings.host,

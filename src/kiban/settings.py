@@ -174,6 +174,7 @@ class Settings(BaseSettings):
     answers_per_minute: int = Field(
         60, ge=1, description="Of one person, at each process of the chat service"
     )
+    answers_at_once_each: int = Field(16, ge=1, description="Of these, for one person")
     answers_at_once: int = Field(64, ge=1, description="That one process of the chat service has written")
     unreached_hours: int = Field(
         48, ge=1, description="A source that was not listed for so long makes its documents stale"

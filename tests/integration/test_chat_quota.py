@@ -11,9 +11,9 @@ import httpx
 import openai
 import pytest
 
-from kiban.domain.access import EVERYONE
+from kiban.domain.access import EVERYONE, Principal
 from kiban.domain.document import Place
-from services.chat.quota import Quota
+from services.chat.quota import Bounded, Quota, TooMany
 from services.chat.testing import MemoryHouse, serving
 
 ASKED: Any = [{"role": "user", "content": "宿泊費は？"}]
@@ -82,3 +82,25 @@ def test_what_cannot_begin_now_is_told_at_once_and_can_later(house: MemoryHouse,
     while house.listening and time.monotonic() < deadline:
         time.sleep(0.02)
     assert ask(client("mori")).choices
+
+
+def test_nobody_can_take_every_place(house: MemoryHouse, opened: Open) -> None:
+    house.pause = 0.05
+    client = opened(at_once=4, each_at_once=1)
+    stream = ask(client("sato"), stream=True)
+    next(iter(stream))
+    with pytest.raises(openai.RateLimitError):
+        ask(client("sato"))
+    house.pause = 0.0
+    assert ask(client("mori")).choices
+    stream.close()
+
+
+def test_a_place_is_taken_when_an_answer_is_granted_and_free_when_nobody_wants_it(house: MemoryHouse) -> None:
+    quota, sato = Quota(each_at_once=1), Principal("sato", frozenset())
+    bounded = Bounded(house, quota)
+    answer = bounded.answer("宿泊費は？", (), sato)
+    with pytest.raises(TooMany):
+        bounded.answer("宿泊費は？", (), sato)
+    del answer  # never begun
+    bounded.answer("宿泊費は？", (), sato)

@@ -38,6 +38,7 @@ class ModelServer:
         self.fault = Fault.NONE
         self.host = MemoryAdapterHost()
         self.asked: list[dict[str, Any]] = []
+        self.writing = 0  # answers, now
         self.keys: list[str] = []  # the Authorization headers of chats
 
     @contextmanager
@@ -82,9 +83,12 @@ class ModelServer:
             return web.json_response({"error": {"message": "EngineCore encountered an issue"}}, status=500)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
-        await self._say(
-            request, response, self.write([Turn(m["role"], m["content"]) for m in body["messages"]], model)
-        )
+        self.writing += 1
+        try:
+            turns = [Turn(m["role"], m["content"]) for m in body["messages"]]
+            await self._say(request, response, self.write(turns, model))
+        finally:
+            self.writing -= 1
         return response
 
     async def _say(self, request: web.Request, response: web.StreamResponse, text: str) -> None:

@@ -39,6 +39,7 @@ ATTACKS: dict[str, str] = {  # id: "module:function"
     "C2": "injected:instructions_in_passages",
     "C3": "citing:false_citations",
     "C4": "cached:prefix_timing",
+    "C5": "unbounded:unbounded_use",
     "D1": "parsers:bombs",
     "D2": "parsers:entities",
     "D3": "sources:ssrf",
