@@ -154,9 +154,17 @@ class Curriculum:
             if not content[name]:
                 del content[name]
         nobody = asdict(Author())
-        unset = {"kind": QuestionKind.QUESTION, "author": nobody, "teacher": nobody}
-        questions = (example["question"] for example in content["examples"])
-        for made in (*content["examples"], *questions, *content["pairs"]):
+        unset = {
+            "kind": QuestionKind.QUESTION,
+            "author": nobody,
+            "teacher": nobody,
+            "calls": (),
+            "result_of": "",
+        }
+        examples, pairs = content["examples"], content["pairs"]
+        questions = (example["question"] for example in examples)
+        turns = (turn for shown in (*examples, *content.get("preferences", ())) for turn in shown["prompt"])
+        for made in (*examples, *questions, *pairs, *turns):
             for name, value in unset.items():
                 if made.get(name) == value:  # since curricula have names: unset, it changes none
                     del made[name]
