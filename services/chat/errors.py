@@ -34,7 +34,11 @@ _SHAPE = {
 }
 # What every route that looks at a token may answer instead, for its OpenAPI description.
 REFUSALS: dict[int | str, dict[str, Any]] = {
-    400: {"description": "The body is no JSON", "content": _SHAPE},
+    # An address of more than 64 KB is refused by the server before us, in plain text.
+    400: {
+        "description": "The body is no JSON, or the address no HTTP",
+        "content": {**_SHAPE, "text/plain": {}},
+    },
     401: {"description": "The token does not prove who asks", "content": _SHAPE},
     403: {"description": "You may not do this", "content": _SHAPE},
     404: {"description": "Nothing of this name is here for you", "content": _SHAPE},

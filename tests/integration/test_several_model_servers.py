@@ -6,13 +6,20 @@ import asyncio
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
+
+import httpx
 
 from kiban.backends import fleet
 from kiban.backends.vllm_generator import VllmGenerator
+from kiban.domain.access import EVERYONE
+from kiban.domain.document import Place
 from kiban.domain.question import Turn
 from kiban.errors import ModelUnwell
+from kiban.testing import ModelServer
 from kiban.testing.model_process import model_process
+from services.chat.testing import MemoryHouse, serving
 
 WRITTEN = {
     "one": "一つ目のサーバーが書いた長めの答え。" * 4,
@@ -85,3 +92,22 @@ async def test_a_person_is_answered_by_one_server_while_others_have_time() -> No
             by_asker = {f"asker{n}": {await load.ask(f"asker{n}") for _ in range(3)} for n in range(12)}
     assert all(len(servers) == 1 for servers in by_asker.values())
     assert len(set.union(*by_asker.values())) == 2
+
+
+def test_a_closed_tab_stops_the_model(tmp_path: Path) -> None:
+    """From the browser's connection to the model server's, through the whole service."""
+    server = ModelServer(lambda turns, model: "長い話をします。" * 200, pause=0.02)
+    with server.serving() as url:
+        house = MemoryHouse(tmp_path, {}, lambda turns: ())
+        house.shelve("旅費規程", frozenset({EVERYONE}), (Place(), "宿泊費は11,000円を上限とする。"))
+        house.stream = VllmGenerator([url], timeout=10).stream  # type: ignore[method-assign]
+        body = {"model": "kiban", "messages": [{"role": "user", "content": "宿泊費は？"}], "stream": True}
+        headers = {"Authorization": f"Bearer {house.token('sato')}"}
+        with serving(house) as chat, httpx.Client(headers=headers) as tab:
+            with tab.stream("POST", f"{chat}/v1/chat/completions", json=body) as answer:
+                next(answer.iter_lines())
+                assert server.writing == 1
+            deadline = time.monotonic() + 10
+            while server.writing and time.monotonic() < deadline:
+                time.sleep(0.01)
+    assert server.writing == 0

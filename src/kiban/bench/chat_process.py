@@ -65,7 +65,7 @@ def main() -> None:
     from services.chat.quota import Quota
 
     kind = Remembering if "--stub" in sys.argv else Answers
-    quota = Quota(requests=MANY, answers=MANY, at_once=MANY)
+    quota = Quota(requests=MANY, answers=MANY, at_once=MANY, each_at_once=MANY)
     with Stage(Furniture(Settings()), scale=SCALE, hashed=True) as stage:
         founded = company(stage)
         founded.put("travel.md", [SENTENCE], ALL)
