@@ -17,6 +17,7 @@ from kiban.domain.evidence import Outcome, Verdict
 from kiban.settings import Settings, load
 
 EMPLOYEE, HR = "tanaka", "sato"  # of the bundled company: an ordinary employee, and one of the HR group
+OPERATOR = "mori"  # who runs the house, decides what is learnt, and reads its record
 QUESTIONS = (
     (EMPLOYEE, "国内出張の宿泊費は1泊につきいくらまでですか。"),
     (EMPLOYEE, "PPR-9087の校正周期は何か月ですか。"),
@@ -110,6 +111,7 @@ def _print_where(console: Console, settings: Settings) -> None:
     chat = f"http://{settings.host}:{settings.chat_port}"
     where = {
         **{f"Chat page as {who}": f"{chat}/#token={house().answers.token(who)}" for who in (EMPLOYEE, HR)},
+        f"Page of those who run it, as {OPERATOR}": f"{chat}/operate#token={house().answers.token(OPERATOR)}",
         "Prefect": environment.prefect_api(settings).removesuffix("/api"),
         "MLflow": environment.mlflow_uri(settings),
     }
