@@ -30,7 +30,11 @@ def models(stage: Stage) -> Path:
 
 
 def weights_apart(stage: Stage) -> Figure:
-    """Train with all documents there are, and with those alone that the readers of the weights may read."""
+    """Train with all documents there are, and with those alone that the readers of the weights may read.
+
+    Curricula of every zone there is are written first, in the same order: what judges one zone is kept out of
+    what the others learn, as far as their readers may read it.
+    """
     full = dict(_trained(stage, EVERYBODY, EVERYBODY))
     differ = []
     for audience in EVERYBODY:
@@ -64,11 +68,11 @@ def _trained(
             if more:
                 company.put_one(ALL, 100)
             making = company.house.weights
+            written = {audience: making.write_curriculum(audience) for audience in stored}
             for audience in learning:
-                written = making.write_curriculum(audience)
-                yield f"adapter of {audience}", making.train_adapter(written)
+                yield f"adapter of {audience}", making.train_adapter(written[audience])
                 if audience.is_everyone:
-                    yield "embedder", making.train_embedder(written)
+                    yield "embedder", making.train_embedder(written[audience])
         finally:
             company.close()
 
