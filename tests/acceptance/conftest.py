@@ -23,6 +23,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             "KIBAN_STATE": str(folder / "state"),
             "KIBAN_DOCUMENTS": str(folder / "documents"),
             "KIBAN_TRAINING_QUESTIONS": "16",
+            "KIBAN_TRAINING_PAIRS": "16",
             "KIBAN_JUDGING_QUESTIONS": "8",
             "KIBAN_LORA_RANK": "8",
         },
