@@ -188,10 +188,13 @@ def test_a_server_that_is_not_there_is_named_within_seconds() -> None:
     assert time.monotonic() - started < 10
 
 
-def test_a_server_that_goes_away_in_the_middle_is_named(mlflow_url: str, weights: Weights) -> None:
+def test_a_server_that_goes_away_in_the_middle_is_named(
+    mlflow_url: str, weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
     registry = MlflowRegistry(mlflow_url)
     assert registry.version_of("adapter-d", weights.sha256) is None
-    registry._client._tracking_client.store.get_host_creds = _nowhere  # type: ignore[union-attr]
+    shared = registry._client._tracking_client.store  # by all clients of this server
+    monkeypatch.setattr(shared, "get_host_creds", _nowhere)
     with pytest.raises(PartUnavailable, match="MLflow at http"), registry.run("training"):
         pass
 

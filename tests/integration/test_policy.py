@@ -42,8 +42,10 @@ shown_to = ["hr"]
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Answering]:
     path = tmp_path_factory.mktemp("policy") / "policy.toml"
     path.write_text(POLICY, "utf-8")
-    with Stage(Furniture(Settings()), scale=0.004, hashed=True) as stage, answering(stage) as running:
-        running.furniture.settings = running.furniture.settings.model_copy(update={"policy": path})
+    with (
+        Stage(Furniture(Settings()), scale=0.004, hashed=True) as stage,
+        answering(stage, policy=path) as running,
+    ):
         founded = company(stage)
         arrived = _document("contact.md", [CONTACT], ALL, founded.tokenizer)
         at = CONTACT.index("090")
