@@ -238,7 +238,7 @@ class Settings(BaseSettings):
         4, ge=1, le=64, description="Adapters that vLLM applies in one batch: everyone's and those of zones"
     )
     training_pairs: int = Field(
-        128, ge=8, description="Questions of all kinds that the embedder learns from, at most"
+        64, ge=8, description="Questions of all kinds that the embedder learns from, at most"
     )
     question_kinds: tuple[QuestionKind, ...] = Field(
         tuple(QuestionKind),

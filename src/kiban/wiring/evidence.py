@@ -75,7 +75,12 @@ class Evidence:
         )
         folder.keep_verdict(decided)
         page = report.render(
-            candidate, decided, scored, folder.curriculum(), self._furniture.inventory(), self._prices()
+            candidate,
+            decided,
+            scored,
+            folder.curriculum(),
+            self._furniture.inventory(),
+            self._prices(candidate),
         )
         folder.report.write_text(page, "utf-8")
         if candidate.audience.is_everyone:  # everybody who opens the registry reads what lies there
@@ -133,13 +138,16 @@ class Evidence:
         asked = {arm: every[arm] for arm in (Arm.BASE, Arm.ADAPTED)}
         return Audits(self._furniture).of(candidate, adapter, curriculum, held_out, asked)
 
-    def _prices(self) -> Prices:
-        settings = self._furniture.settings
+    def _prices(self, candidate: Candidate) -> Prices:
+        settings, trained = self._furniture.settings, list(candidate.costs.values())
+        joules = [cost.joules for cost in trained if cost.joules is not None]
         return Prices(
             machine_hour=settings.machine_hour_price,
             currency=settings.currency,
             machines=len(self._furniture.vllm_urls),
             licences=self._furniture.licences(),
+            training_seconds=sum(cost.seconds for cost in trained) if trained else None,
+            training_watt_hours=sum(joules) / 3600 if joules and len(joules) == len(trained) else None,
         )
 
     def _arms(self, proposed: Release, zone: Audience, exam: Sequence[Question]) -> Mapping[Arm, arms.Ask]:
