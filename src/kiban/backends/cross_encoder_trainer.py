@@ -4,7 +4,7 @@ sentence-transformers."""
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,26 +15,19 @@ from sentence_transformers import CrossEncoder, CrossEncoderTrainer
 from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss
 from sentence_transformers.cross_encoder.training_args import CrossEncoderTrainingArguments
 from transformers import (
-    PrinterCallback,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
     set_seed,
 )
 
-from kiban.backends import cross_encoder
+from kiban.backends import cross_encoder, training
 from kiban.backends.checkpoints import Checkpoints, KeepCheckpoints
 from kiban.backends.meter import Meter
 from kiban.backends.sentence_transformers import has_bfloat16
-from kiban.domain.learning import Cost, EveryonesPairs, TrainingPair, Weights
+from kiban.backends.training import Log, Tell, Watch
+from kiban.domain.learning import EveryonesPairs, TrainingPair, Weights
 from kiban.errors import BadWeights, CutShort, NothingToLearn, TooFewExamples
 from kiban.ports import Progress
 
 CUT_SHORT_AT_MOST = 0.02  # share of rows
-
-Log = Callable[[int, Mapping[str, float]], None]  # step, measures
-Tell = Callable[[Cost], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +74,12 @@ class RerankerTrainer:
             args=self._arguments(checkpoints.folder),
             train_dataset=Dataset.from_list(rows),
             loss=BinaryCrossEntropyLoss(model, pos_weight=_weight_of_answers(rows)),
-            callbacks=[KeepCheckpoints(checkpoints, meter), _Watch(progress, self.log)],
+            callbacks=[
+                KeepCheckpoints(checkpoints, meter),
+                Watch(progress, self.log, "train reranker", "reranker_loss"),
+            ],
         )
-        trainer.remove_callback(PrinterCallback)
-        trainer.train(resume_from_checkpoint=checkpoints.to_resume)
-        if self.spent:
-            self.spent(meter.cost())
+        training.carry_through(trainer, checkpoints, meter, self.spent)
         _save(model, checkpoints.folder / "last", out)
         checkpoints.remove()
         return Weights.of(out)
@@ -119,21 +112,13 @@ class RerankerTrainer:
 
     def _arguments(self, checkpoints: Path) -> CrossEncoderTrainingArguments:
         return CrossEncoderTrainingArguments(
-            str(checkpoints),
             num_train_epochs=self.epochs,
             per_device_train_batch_size=self.batch,
             learning_rate=self.learning_rate,
-            warmup_steps=0.1,  # of all steps
-            use_cpu=self.device == "cpu",
             bf16=has_bfloat16(self.device),
-            seed=self.seed,
-            data_seed=self.seed,
-            dataloader_pin_memory=False,
-            logging_steps=1,
-            save_strategy="steps",
-            save_steps=self.checkpoint_every,
-            report_to="none",
-            disable_tqdm=True,
+            **training.arguments(
+                checkpoints, device=self.device, seed=self.seed, checkpoint_every=self.checkpoint_every
+            ),
         )
 
 
@@ -142,30 +127,6 @@ class _Trainer(CrossEncoderTrainer):
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
         pass
-
-
-class _Watch(TrainerCallback):
-    """Tells the caller about every step."""
-
-    def __init__(self, progress: Progress, log: Log | None) -> None:
-        self.progress = progress
-        self.log = log
-
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self.progress(state.global_step, state.max_steps, "train reranker")
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: Mapping[str, float] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        if self.log and logs and "loss" in logs:
-            self.log(state.global_step, {"reranker_loss": float(logs["loss"])})
 
 
 def _weight_of_answers(rows: Sequence[Mapping[str, Any]]) -> torch.Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,22 +15,20 @@ from transformers import (
     AutoModelForMaskedLM,
     DataCollatorForLanguageModeling,
     PreTrainedModel,
-    PrinterCallback,
     Trainer,
     TrainingArguments,
     set_seed,
 )
 
+from kiban.backends import training
 from kiban.backends.checkpoints import Checkpoints, KeepCheckpoints
 from kiban.backends.meter import Meter
 from kiban.backends.sentence_transformers import load
-from kiban.backends.sentence_transformers_trainer import Watch, average, save_beside, transformer_of
-from kiban.domain.learning import Cost, TrainingText, Weights
+from kiban.backends.sentence_transformers_trainer import average, save_beside, transformer_of
+from kiban.backends.training import Log, Tell, Watch
+from kiban.domain.learning import TrainingText, Weights
 from kiban.errors import BadWeights, CutShort, TooFewExamples
 from kiban.ports import Progress
-
-Log = Callable[[int, Mapping[str, float]], None]  # step, measures
-Tell = Callable[[Cost], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +75,12 @@ class MaskedWordsTrainer:
             data_collator=DataCollatorForLanguageModeling(
                 embedder.tokenizer, mlm_probability=self.hidden, seed=self.seed
             ),
-            callbacks=[KeepCheckpoints(checkpoints, meter), Watch(progress, self.log, "read_loss")],
+            callbacks=[
+                KeepCheckpoints(checkpoints, meter),
+                Watch(progress, self.log, "read documents", "read_loss"),
+            ],
         )
-        trainer.remove_callback(PrinterCallback)
-        trainer.train(resume_from_checkpoint=checkpoints.to_resume)
-        if self.spent:
-            self.spent(meter.cost())
+        training.carry_through(trainer, checkpoints, meter, self.spent)
         read = transformer_of(load(self.base, self.device, torch.float32))
         read.load_state_dict(encoder.state_dict(), strict=False)  # what it lacks, a pooler, reads nothing
         average(transformer_of(embedder), read, self.share)
@@ -92,21 +90,13 @@ class MaskedWordsTrainer:
 
     def _arguments(self, folder: Path) -> TrainingArguments:
         return TrainingArguments(
-            str(folder),
             num_train_epochs=self.epochs,
             per_device_train_batch_size=4,
             gradient_accumulation_steps=max(1, self.batch // 4),
             learning_rate=self.learning_rate,
-            warmup_steps=0.1,  # of all steps
-            use_cpu=self.device == "cpu",
-            seed=self.seed,
-            data_seed=self.seed,
-            dataloader_pin_memory=False,
-            logging_steps=1,
-            save_strategy="steps",
-            save_steps=self.checkpoint_every,
-            report_to="none",
-            disable_tqdm=True,
+            **training.arguments(
+                folder, device=self.device, seed=self.seed, checkpoint_every=self.checkpoint_every
+            ),
         )
 
 

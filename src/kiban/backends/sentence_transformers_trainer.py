@@ -20,24 +20,19 @@ from sentence_transformers.sentence_transformer.training_args import (
 )
 from transformers import (
     PreTrainedModel,
-    PrinterCallback,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
     set_seed,
 )
 
+from kiban.backends import training
 from kiban.backends.checkpoints import Checkpoints, KeepCheckpoints
 from kiban.backends.embedder_loss import GuidedLoss, at_every_length
 from kiban.backends.meter import Meter
 from kiban.backends.sentence_transformers import has_bfloat16, load
-from kiban.domain.learning import NOT_WEIGHTS, Cost, EveryonesPairs, TrainingPair, Weights
+from kiban.backends.training import Log, Tell, Watch
+from kiban.domain.learning import NOT_WEIGHTS, EveryonesPairs, TrainingPair, Weights
 from kiban.errors import BadWeights, CutShort, TooFewExamples
 from kiban.ports import Progress
 
-Log = Callable[[int, Mapping[str, float]], None]  # step, measures
-Tell = Callable[[Cost], None]
 LEARNT = "model.safetensors"  # in a checkpoint: the Trainer looks for a file of this name
 
 
@@ -85,8 +80,6 @@ class SentenceTransformersTrainer:
         checkpoints = Checkpoints(out, ([*pairs], replace(self, log=None, spent=None)))
         meter = Meter(self.device, checkpoints.spent)
         self._fit(model, base, pairs, checkpoints, meter, progress)
-        if self.spent:
-            self.spent(meter.cost())
         average(transformer_of(base), transformer_of(model), self.share)
         save_beside(transformer_of(model), self.base, out)
         checkpoints.remove()
@@ -108,35 +101,29 @@ class SentenceTransformersTrainer:
             args=self._arguments(checkpoints.folder, model.prompts),
             train_dataset=Dataset.from_list(_rows(pairs, self.negatives)),
             loss=at_every_length(model, guided, self.lengths),
-            callbacks=[KeepCheckpoints(checkpoints, meter), Watch(progress, self.log)],
+            callbacks=[
+                KeepCheckpoints(checkpoints, meter),
+                Watch(progress, self.log, "train embedder", "embedder_loss"),
+            ],
         )
-        trainer.remove_callback(PrinterCallback)
-        trainer.train(resume_from_checkpoint=checkpoints.to_resume)
+        training.carry_through(trainer, checkpoints, meter, self.spent)
 
     def _arguments(
         self, folder: Path, prompts: Mapping[str, str | None]
     ) -> SentenceTransformerTrainingArguments:
         return SentenceTransformerTrainingArguments(
-            str(folder),
             num_train_epochs=self.epochs,
             per_device_train_batch_size=self.batch,
             learning_rate=self.learning_rate,
-            warmup_steps=0.1,  # of all steps
             prompts={
                 "question": prompts.get("query") or "",
                 **dict.fromkeys(_passage_columns(self.negatives), prompts.get("document") or ""),
             },
             batch_sampler=BatchSamplers.NO_DUPLICATES,  # two questions on one passage are no negatives
-            use_cpu=self.device == "cpu",
             bf16=has_bfloat16(self.device),
-            seed=self.seed,
-            data_seed=self.seed,
-            dataloader_pin_memory=False,
-            logging_steps=1,
-            save_strategy="steps",
-            save_steps=self.checkpoint_every,
-            report_to="none",
-            disable_tqdm=True,
+            **training.arguments(
+                folder, device=self.device, seed=self.seed, checkpoint_every=self.checkpoint_every
+            ),
         )
 
 
@@ -161,31 +148,6 @@ class _Trainer(SentenceTransformerTrainer):
         with torch.no_grad():
             for name, value in _learnt(self.model):
                 value.copy_(kept[name])
-
-
-class Watch(TrainerCallback):
-    """Tells the caller about every step."""
-
-    def __init__(self, progress: Progress, log: Log | None, loss: str = "embedder_loss") -> None:
-        self.progress = progress
-        self.log = log
-        self.loss = loss
-
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self.progress(state.global_step, state.max_steps, "train embedder")
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: Mapping[str, float] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        if self.log and logs and "loss" in logs:
-            self.log(state.global_step, {self.loss: float(logs["loss"])})
 
 
 def _learnt(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:

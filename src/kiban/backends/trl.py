@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +19,6 @@ from transformers import (
     BitsAndBytesConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
-    PrinterCallback,
     Trainer,
     TrainerCallback,
     TrainerControl,
@@ -31,18 +30,16 @@ from transformers.utils.logging import disable_progress_bar
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from kiban.backends import together
+from kiban.backends import together, training
 from kiban.backends.checkpoints import Checkpoints, KeepCheckpoints
 from kiban.backends.meter import Meter
-from kiban.domain.learning import Cost, Curriculum, TrainingExample, Weights
+from kiban.backends.training import Log, Tell
+from kiban.domain.learning import Curriculum, TrainingExample, Weights
 from kiban.errors import BadWeights, CutShort, NothingToLearn, SettingsError, TooFewExamples
 from kiban.ports import Progress
 
 IGNORED = -100  # the label of a token that is not learnt
 KEPT = ("adapter_model.safetensors", "adapter_config.json")  # what a server loads, and nothing else
-
-Log = Callable[[int, Mapping[str, float]], None]  # step, measures
-Tell = Callable[[Cost], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +91,13 @@ class TrlTrainer:
             peft_config=None if self.begin else lora(self.rank, stabilised=self.rank_stabilised),
             callbacks=[KeepCheckpoints(checkpoints, meter), Reporter(progress, self.log)],
         )
-        trainer.remove_callback(PrinterCallback)
         _require_labels(trainer, len(curriculum.examples))
-        trainer.train(resume_from_checkpoint=checkpoints.to_resume)
-        if self.spent:
-            self.spent(meter.cost())
+        training.carry_through(trainer, checkpoints, meter, self.spent)
         return keep_files(trainer, checkpoints, out, self.base_name)
 
     def _arguments(self, checkpoints: Path, max_length: int) -> SFTConfig:
         on_cpu, batch = self.device == "cpu", together.share(self.batch)
         return SFTConfig(
-            output_dir=str(checkpoints),
             completion_only_loss=True,
             max_length=max_length,
             num_train_epochs=self.epochs,
@@ -113,22 +106,13 @@ class TrlTrainer:
             ddp_backend="gloo" if on_cpu and together.processes() > 1 else None,
             learning_rate=self.learning_rate,
             lr_scheduler_type="cosine",
-            warmup_steps=0.1,
             max_grad_norm=1.0,
             activation_checkpointing=False,
             bf16=False,  # the base is loaded in its number format; the adapter stays in fp32
-            use_cpu=on_cpu,
-            seed=self.seed,
-            data_seed=self.seed,
-            save_strategy="steps",
-            save_steps=self.checkpoint_every,
-            logging_steps=1,
             include_num_input_tokens_seen="all",
-            disable_tqdm=True,
-            report_to="none",
-            push_to_hub=False,
-            dataloader_num_workers=0,
-            dataloader_pin_memory=not on_cpu,
+            **training.arguments(
+                checkpoints, device=self.device, seed=self.seed, checkpoint_every=self.checkpoint_every
+            ),
         )
 
 

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, disable_progress_bars
-from transformers import PreTrainedTokenizerBase, PrinterCallback, set_seed
+from transformers import PreTrainedTokenizerBase, set_seed
 from transformers.utils.logging import disable_progress_bar
 from trl.trainer.kto_config import KTOConfig
 from trl.trainer.kto_trainer import KTOTrainer
 
+from kiban.backends import training
 from kiban.backends.checkpoints import Checkpoints, KeepCheckpoints
 from kiban.backends.meter import Meter
-from kiban.backends.trl import Log, Reporter, Tell, go_on_from, keep_files, load_base
+from kiban.backends.training import Log, Tell
+from kiban.backends.trl import Reporter, go_on_from, keep_files, load_base
 from kiban.domain.learning import Preference, Weights
 from kiban.errors import CutShort, TooFewExamples
 from kiban.ports import Progress
@@ -63,18 +65,13 @@ class KtoTrainer:
             processing_class=tokenizer,
             callbacks=[KeepCheckpoints(checkpoints, meter), Reporter(progress, self.log)],
         )
-        trainer.remove_callback(PrinterCallback)
-        trainer.train(resume_from_checkpoint=checkpoints.to_resume)
-        if self.spent:
-            self.spent(meter.cost())
+        training.carry_through(trainer, checkpoints, meter, self.spent)
         return keep_files(trainer, checkpoints, out, self.base_name)
 
     def _arguments(self, checkpoints: Path, preferences: Sequence[Preference]) -> KTOConfig:
         wanted = sum(one.desirable for one in preferences)
         unwanted = len(preferences) - wanted
-        on_cpu = self.device == "cpu"
         return KTOConfig(
-            output_dir=str(checkpoints),
             max_length=self.max_length,
             beta=self.beta,
             # The two sides weigh alike, however many rows each has (section 4.2 of the paper).
@@ -84,20 +81,11 @@ class KtoTrainer:
             per_device_train_batch_size=min(self.batch, len(preferences)),
             learning_rate=self.learning_rate,
             lr_scheduler_type="cosine",
-            warmup_steps=0.1,
             gradient_checkpointing=False,
             bf16=False,
-            use_cpu=on_cpu,
-            seed=self.seed,
-            data_seed=self.seed,
-            save_strategy="steps",
-            save_steps=self.checkpoint_every,
-            logging_steps=1,
-            disable_tqdm=True,
-            report_to="none",
-            push_to_hub=False,
-            dataloader_num_workers=0,
-            dataloader_pin_memory=not on_cpu,
+            **training.arguments(
+                checkpoints, device=self.device, seed=self.seed, checkpoint_every=self.checkpoint_every
+            ),
         )
 
 

@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from datasets import Dataset, disable_progress_bars
-from transformers import PreTrainedTokenizerBase, PrinterCallback, set_seed
+from transformers import PreTrainedTokenizerBase, set_seed
 from transformers.utils.logging import disable_progress_bar
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from kiban.backends import together
+from kiban.backends import together, training
 from kiban.backends.checkpoints import Checkpoints, KeepCheckpoints
 from kiban.backends.meter import Meter
-from kiban.backends.trl import Log, Reporter, Tell, keep_files, load_base, lora
+from kiban.backends.training import Log, Tell
+from kiban.backends.trl import Reporter, keep_files, load_base, lora
 from kiban.domain.learning import TrainingText, Weights
 from kiban.errors import CutShort, TooFewExamples
 from kiban.ports import Progress
@@ -61,16 +62,12 @@ class ReadingTrainer:
             peft_config=lora(self.rank),
             callbacks=[KeepCheckpoints(checkpoints, meter), Reporter(progress, self.log)],
         )
-        trainer.remove_callback(PrinterCallback)
-        trainer.train(resume_from_checkpoint=checkpoints.to_resume)
-        if self.spent:
-            self.spent(meter.cost())
+        training.carry_through(trainer, checkpoints, meter, self.spent)
         return keep_files(trainer, checkpoints, out, self.base_name)
 
     def _arguments(self, checkpoints: Path, max_length: int) -> SFTConfig:
         on_cpu, batch = self.device == "cpu", together.share(self.batch)
         return SFTConfig(
-            output_dir=str(checkpoints),
             dataset_text_field="text",
             max_length=max_length,
             num_train_epochs=self.epochs,
@@ -79,20 +76,11 @@ class ReadingTrainer:
             ddp_backend="gloo" if on_cpu and together.processes() > 1 else None,
             learning_rate=self.learning_rate,
             lr_scheduler_type="cosine",
-            warmup_steps=0.1,
             activation_checkpointing=False,
             bf16=False,
-            use_cpu=on_cpu,
-            seed=self.seed,
-            data_seed=self.seed,
-            save_strategy="steps",
-            save_steps=self.checkpoint_every,
-            logging_steps=1,
-            disable_tqdm=True,
-            report_to="none",
-            push_to_hub=False,
-            dataloader_num_workers=0,
-            dataloader_pin_memory=not on_cpu,
+            **training.arguments(
+                checkpoints, device=self.device, seed=self.seed, checkpoint_every=self.checkpoint_every
+            ),
         )
 
 
