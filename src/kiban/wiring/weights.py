@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from kiban.adapt import card, curriculum, feedback, preferences, questions, reading, scrub, zones
+from kiban.adapt import card, curriculum, feedback, preferences, questions, reading, zones
 from kiban.answer import prompt
-from kiban.backends.candidates import CURRICULUM, STAGES, CandidateFolder
 from kiban.domain.access import ALL, Audience, Principal
 from kiban.domain.document import Document
 from kiban.domain.learning import (
     Candidate,
-    Cost,
     Curriculum,
-    EveryonesPairs,
     Question,
     QuestionKind,
     Weights,
@@ -26,23 +21,20 @@ from kiban.domain.learning import (
 )
 from kiban.domain.question import Passage
 from kiban.errors import TooFewExamples
-from kiban.ports import LanguageTrainer
 from kiban.wiring.answers import SHOWN, Answers
 from kiban.wiring.asking import HELD_OUT_SHARE, SEED, Asking
-from kiban.wiring.furniture import BASE_MODEL, Furniture
+from kiban.wiring.furniture import Furniture
 from kiban.wiring.generations import fill
 from kiban.wiring.releases import EMBEDDER, RERANKER, Releases, adapter_model
 from kiban.wiring.teaching import Teaching
-
-if TYPE_CHECKING:  # seconds to import
-    from kiban.backends.mlflow_registry import MlflowRun
+from kiban.wiring.training import Training
 
 log = logging.getLogger(__name__)
 
 OUTSIDER = Principal.members(ALL)  # who sees what everyone may read
 
 
-class WeightsMaking:
+class WeightsMaking(Training):
     """What the adapt flows do, step by step. Every step finds what an interrupted run has left.
 
     A curriculum is read as all members of its zone together, for everyone's as a member of no group, so that
@@ -50,7 +42,7 @@ class WeightsMaking:
     """
 
     def __init__(self, furniture: Furniture, releases: Releases, answers: Answers) -> None:
-        self._furniture = furniture
+        super().__init__(furniture)
         self._releases = releases
         self._answers = answers
 
@@ -138,28 +130,6 @@ class WeightsMaking:
             sensitive=self._furniture.detector.findings,
         )
 
-    def train_embedder(self, written: Curriculum) -> Weights:
-        from kiban.backends.sentence_transformers_trainer import SentenceTransformersTrainer
-
-        furniture = self._furniture
-        folder = furniture.candidate_folder(written)
-        pairs = EveryonesPairs.of(written)
-        scrub.require_clean(written, furniture.detector.findings)
-        read = self._read_by_embedder(written, folder) or furniture.base_embedder
-
-        def train(out: Path) -> Weights:
-            with furniture.registry.run("embedder", self._tags(written)) as run:
-                _describe(run, folder, written)
-                trainer = SentenceTransformersTrainer(
-                    read.path,
-                    furniture.device,
-                    log=run.log,
-                    spent=_account(run, folder, folder.embedder),
-                )
-                return trainer.train(pairs, out, furniture.stage("embedder"))
-
-        return folder.once(folder.embedder, train)
-
     def build_generation(self, embedder: Weights) -> int:
         """Embed every chunk once more, beside the generation that answers."""
         furniture = self._furniture
@@ -168,137 +138,6 @@ class WeightsMaking:
         fill(furniture.library, generation, furniture.embedder(embedder), progress=progress)
         furniture.library.tend_index(furniture.settings.graph_zone_chunks)
         return generation
-
-    def train_adapter(self, written: Curriculum) -> Weights:
-        """Teach by examples; then, where people said what they want, let that move what was learnt."""
-        from kiban.backends.trl import TrlTrainer
-
-        furniture, settings = self._furniture, self._furniture.settings
-        folder = furniture.candidate_folder(written)
-        scrub.require_clean(written, furniture.detector.findings)
-        taught = folder.adapter if not written.preferences else folder.path / "adapter-taught"
-        read = self._read_by_llm(written, folder)
-
-        def train(out: Path) -> Weights:
-            with furniture.registry.run("adapter", self._tags(written)) as run:
-                _describe(run, folder, written)
-                trainer = TrlTrainer(
-                    furniture.llm.path,
-                    BASE_MODEL,
-                    rank=settings.lora_rank,
-                    epochs=settings.epochs,
-                    device=furniture.device,
-                    four_bits=settings.four_bits,
-                    begin=read.path if read else None,
-                    log=run.log,
-                    spent=_account(run, folder, taught),
-                )
-                return self._shared(trainer).train(written, out, furniture.stage("adapter"))
-
-        made = folder.once(taught, train)
-        return self._prefer(written, folder, made) if written.preferences else made
-
-    def _shared(self, trainer: LanguageTrainer) -> LanguageTrainer:
-        """Return what trains the same by as many processes as the settings ask for."""
-        settings = self._furniture.settings
-        count, sharded = settings.training_processes, settings.training_sharded
-        if count == 1:
-            return trainer
-        if settings.training_engine == "ray":
-            from kiban.backends.ray_training import OnRay
-
-            return OnRay(trainer, count, settings.ray_address, sharded=sharded)
-        from kiban.backends.several import Several
-
-        return Several(trainer, count, sharded=sharded)
-
-    def _read_by_llm(self, written: Curriculum, folder: CandidateFolder) -> Weights | None:
-        """Return the adapter that has read the texts of a curriculum; None where it is not to read."""
-        furniture, settings = self._furniture, self._furniture.settings
-        if "llm" not in settings.read_first or not written.texts:
-            return None
-        from kiban.backends.trl_reading import ReadingTrainer
-
-        place = folder.path / "adapter-read"
-
-        def train(out: Path) -> Weights:
-            with furniture.registry.run("reading", self._tags(written)) as run:
-                _describe(run, folder, written)
-                trainer = ReadingTrainer(
-                    furniture.llm.path,
-                    BASE_MODEL,
-                    rank=settings.lora_rank,
-                    device=furniture.device,
-                    log=run.log,
-                    spent=_account(run, folder, place),
-                )
-                return trainer.train(written.texts, out, furniture.stage("reading"))
-
-        return folder.once(place, train)
-
-    def _read_by_embedder(self, written: Curriculum, folder: CandidateFolder) -> Weights | None:
-        """Return the embedder that has read them; None where it is not to read."""
-        furniture = self._furniture
-        if "embedder" not in furniture.settings.read_first or not written.texts:
-            return None
-        from kiban.backends.masked_words import MaskedWordsTrainer
-
-        place = folder.path / "embedder-read"
-
-        def train(out: Path) -> Weights:
-            with furniture.registry.run("masked words", self._tags(written)) as run:
-                _describe(run, folder, written)
-                trainer = MaskedWordsTrainer(
-                    furniture.base_embedder.path,
-                    furniture.device,
-                    log=run.log,
-                    spent=_account(run, folder, place),
-                )
-                return trainer.train(written.texts, out, furniture.stage("masked words"))
-
-        return folder.once(place, train)
-
-    def _prefer(self, written: Curriculum, folder: CandidateFolder, taught: Weights) -> Weights:
-        from kiban.backends.trl_kto import KtoTrainer
-
-        furniture = self._furniture
-
-        def train(out: Path) -> Weights:
-            with furniture.registry.run("preferences", self._tags(written)) as run:
-                _describe(run, folder, written)
-                trainer = KtoTrainer(
-                    furniture.llm.path,
-                    BASE_MODEL,
-                    taught.path,
-                    device=furniture.device,
-                    log=run.log,
-                    spent=_account(run, folder, folder.adapter),
-                )
-                return trainer.train(written.preferences, out, furniture.stage("preferences"))
-
-        return folder.once(folder.adapter, train)
-
-    def train_reranker(self, written: Curriculum) -> Weights | None:
-        """Train a reranker; none where the settings do not ask for it."""
-        furniture = self._furniture
-        if not furniture.settings.train_reranker:
-            return None
-        from kiban.backends.cross_encoder_trainer import RerankerTrainer
-
-        folder = furniture.candidate_folder(written)
-        pairs = EveryonesPairs.of(written)
-        scrub.require_clean(written, furniture.detector.findings)
-        base = furniture.base_reranker or furniture.base_embedder
-
-        def train(out: Path) -> Weights:
-            with furniture.registry.run("reranker", self._tags(written)) as run:
-                _describe(run, folder, written)
-                trainer = RerankerTrainer(
-                    base.path, furniture.device, log=run.log, spent=_account(run, folder, folder.reranker)
-                )
-                return trainer.train(pairs, out, furniture.stage("reranker"))
-
-        return folder.once(folder.reranker, train)
 
     def register(
         self,
@@ -356,33 +195,3 @@ class WeightsMaking:
         """Say of each passage what is sensitive in it."""
         found = self._furniture.index.sensitive(who, [passage.chunk_id for passage in passages])
         return [replace(passage, sensitive=found[passage.chunk_id]) for passage in passages]
-
-    def _tags(self, written: Curriculum) -> dict[str, str]:
-        llm = self._furniture.llm
-        return {"curriculum": written.sha256, "llm": self._furniture.settings.llm, "llm_sha256": llm.sha256}
-
-
-def _describe(run: MlflowRun, folder: CandidateFolder, written: Curriculum) -> None:
-    """Say in a run what it learns from, and keep how it came about beside it; what everyone may read itself,
-    too: whoever opens the registry sees it."""
-    counts = {
-        "examples": len(written.examples),
-        "pairs": len(written.pairs),
-        "preferences": len(written.preferences),
-    }
-    run.learns_from("curriculum", written.sha256, f"kiban.curriculum/{written.sha256}", counts)
-    for name in (CURRICULUM, STAGES) if written.audience.is_everyone else (STAGES,):
-        run.keep(folder.path / name)
-
-
-def _account(run: MlflowRun, folder: CandidateFolder, made: Path) -> Callable[[Cost], None]:
-    """Return what notes the cost of something made, in its run and in its candidate's folder."""
-
-    def spent(cost: Cost) -> None:
-        folder.keep_cost(made.name, cost)
-        measures = {"cost_seconds": cost.seconds, "cost_peak_bytes": float(cost.peak_bytes)}
-        if cost.joules is not None:
-            measures["cost_joules"] = cost.joules
-        run.log(0, measures)
-
-    return spent
