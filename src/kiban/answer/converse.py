@@ -41,14 +41,9 @@ async def converse(
     """
     before: Usage | None = None
     if tools.offered and tools.choice != '"none"':
+        who = chooser or model
         decided = await decide(
-            question,
-            history,
-            tools,
-            generator=generator,
-            model=chooser or model,
-            salt=salt,
-            session=session,
+            question, history, tools, generator=generator, model=who, salt=salt, session=session
         )
         before = decided.usage
         if decided.calls:
@@ -62,43 +57,60 @@ async def converse(
             yield nothing
         yield Answer(nothing, (), (), abstained=True, release_id=release_id)
         return
-    verifier, proving = StreamVerifier(passages), 0.0
-    raw: list[str] = []
-    shown: list[str] = []
-    usage: Usage | None = None
     turns = render(question, passages, history, results)
     limit = min(form.max_tokens or LONGEST_ANSWER, LONGEST_ANSWER)
     pieces = generator.stream(turns, model=model, max_tokens=limit, salt=salt, session=session, form=form)
+    proving = _Proving(passages, proves=not form.schema)
     async with aclosing(pieces):  # type: ignore[type-var]
         async for piece in pieces:
             if isinstance(piece, Usage):
-                usage = piece.and_before(before)
-            if not isinstance(piece, str):
-                continue
-            raw.append(piece)
-            began = time.perf_counter()
-            text = piece if form.schema else verifier.feed(piece)
-            proving += time.perf_counter() - began
-            if text:
-                shown.append(text)
+                proving.usage = piece.and_before(before)
+            elif isinstance(piece, str) and (text := proving.take(piece)):
                 yield text
-    said = form.schema or "".join(shown).strip()
-    if text := verifier.finish() or ("" if said else abstention(language(question))):
-        shown.append(text)
+    if text := proving.finish(abstention(language(question))):
         yield text
-    answer = _answer("".join(raw), "".join(shown), verifier, passages, release_id)
-    yield replace(answer, usage=usage, proving=proving)
+    yield proving.answer(release_id)
 
 
-def _answer(
-    raw: str, text: str, verifier: StreamVerifier, passages: Sequence[Passage], release_id: str
-) -> Answer:
-    return Answer(
-        text=text,
-        citations=tuple(verifier.citations),
-        passages=tuple(passages),
-        abstained=not verifier.citations and is_abstention(text),
-        release_id=release_id,
-        raw=raw,
-        refused_quotes=verifier.refused_quotes,
-    )
+class _Proving:
+    """What a model wrote, what of it is shown, and how long proving it took."""
+
+    def __init__(self, passages: Sequence[Passage], *, proves: bool) -> None:
+        self._passages = tuple(passages)
+        self._verifier = StreamVerifier(passages)
+        self._proves = proves
+        self._raw: list[str] = []
+        self._shown: list[str] = []
+        self.usage: Usage | None = None  # known when the model has ended
+        self._seconds = 0.0
+
+    def take(self, piece: str) -> str:
+        """Return what can be shown now."""
+        self._raw.append(piece)
+        began = time.perf_counter()
+        text = self._verifier.feed(piece) if self._proves else piece
+        self._seconds += time.perf_counter() - began
+        self._shown.append(text)
+        return text
+
+    def finish(self, abstention: str) -> str:
+        """Return what was held back, or `abstention` where nothing was said that had to be proven."""
+        said = not self._proves or "".join(self._shown).strip()
+        text = self._verifier.finish() or ("" if said else abstention)
+        self._shown.append(text)
+        return text
+
+    def answer(self, release_id: str) -> Answer:
+        """Return the whole."""
+        text = "".join(self._shown)
+        return Answer(
+            text=text,
+            citations=tuple(self._verifier.citations),
+            passages=self._passages,
+            abstained=not self._verifier.citations and is_abstention(text),
+            release_id=release_id,
+            raw="".join(self._raw),
+            refused_quotes=self._verifier.refused_quotes,
+            usage=self.usage,
+            proving=self._seconds,
+        )
