@@ -9,16 +9,12 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from free_port import find_free_port
+
+from kiban.testing.clouds.certificate import write_certificate
 
 PACKAGES = ("slapd", "libltdl7", "libodbc2", "libwrap0")
 HOME = Path(__file__).resolve().parents[1] / ".bootstrap" / "slapd"
@@ -32,7 +28,7 @@ modulepath {modules}
 moduleload back_mdb
 pidfile {folder}/pid
 TLSCertificateFile {folder}/certificate.pem
-TLSCertificateKeyFile {folder}/key.pem
+TLSCertificateKeyFile {folder}/certificate.pem
 # Whoever does not ask page by page is shown twenty entries.
 sizelimit size.soft=20 size.hard=20 size.pr=500 size.prtotal=unlimited
 database mdb
@@ -53,7 +49,7 @@ class LdapServer:
         self.authority = folder / "certificate.pem"
         self._root = _root()
         (folder / "data").mkdir(parents=True)
-        _certify(folder)
+        write_certificate(self.authority)
         etc = self._root / "etc/ldap/schema"
         (folder / "conf").write_text(
             CONF.format(schema=etc, modules=self._root / "usr/lib/ldap", folder=folder, base=BASE, bind=BIND)
@@ -159,24 +155,3 @@ def _unpack() -> None:
             draft.rename(HOME)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-def _certify(folder: Path) -> None:
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(address, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-    (folder / "certificate.pem").write_bytes(certificate.public_bytes(pem))
-    (folder / "key.pem").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
