@@ -18,6 +18,7 @@ from kiban.errors import (
     NotVerbatim,
     PartError,
     ReleaseError,
+    TooLong,
 )
 from services.chat.allowed import methods_at
 from services.chat.quota import Busy, TooMany
@@ -36,7 +37,7 @@ _SHAPE = {
 REFUSALS: dict[int | str, dict[str, Any]] = {
     # An address of more than 64 KB is refused by the server before us, in plain text.
     400: {
-        "description": "The body is no JSON, or the address no HTTP",
+        "description": "The body is no JSON, the address no HTTP, or the model cannot read so much",
         "content": {**_SHAPE, "text/plain": {}},
     },
     401: {"description": "The token does not prove who asks", "content": _SHAPE},
@@ -68,6 +69,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(NotVerbatim, _not_verbatim)
     app.add_exception_handler(TooMany, _too_many)
     app.add_exception_handler(Busy, _part_missing)
+    app.add_exception_handler(TooLong, _too_long)
     app.add_exception_handler(PartError, _part_missing)
     app.add_exception_handler(ReleaseError, _part_missing)  # nothing has been released yet
     app.add_exception_handler(RequestValidationError, _malformed)
@@ -99,6 +101,10 @@ def _too_many(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, TooMany)
     content = error_json(str(error), "rate_limit_error", code="rate_limit_exceeded")
     return JSONResponse(content, 429, {"Retry-After": str(error.retry_after)})
+
+
+def _too_long(request: Request, error: Exception) -> JSONResponse:
+    return JSONResponse(error_json(str(error), "invalid_request_error", code="context_length_exceeded"), 400)
 
 
 def _part_missing(request: Request, error: Exception) -> JSONResponse:

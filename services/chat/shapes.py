@@ -8,6 +8,7 @@ import uuid
 from dataclasses import asdict
 from typing import Any
 
+from kiban.answer.steady import named
 from kiban.domain.document import Document
 from kiban.domain.question import Answer, Citation, Passage, Usage
 from kiban.domain.standing import Standing
@@ -38,6 +39,7 @@ class Reply:
         refusal = refusal_of(answer)
         said = None if refusal or answer.calls else answer.text
         message: Json = {"role": "assistant", "content": said, "refusal": refusal}
+        message["annotations"] = annotations_json(answer)
         if answer.calls:
             message["tool_calls"] = [
                 {key: call[key] for key in call if key != "index"} for call in calls_json(answer.calls)
@@ -53,6 +55,8 @@ class Reply:
     def last_chunk(self, answer: Answer) -> str:
         refusal = refusal_of(answer)
         delta: Json = {"refusal": refusal} if refusal else {}
+        if answer.citations:
+            delta["annotations"] = annotations_json(answer)
         if answer.calls:
             delta = {"role": "assistant", "tool_calls": calls_json(answer.calls)}
         return self._event(delta, _ending(answer), kiban=answer_json(answer))
@@ -106,6 +110,29 @@ def answer_json(answer: Answer) -> Json:
         "citations": [citation_json(citation) for citation in answer.citations],
         "passages": passages_json(answer.passages),
     }
+
+
+def annotations_json(answer: Answer) -> list[Json]:
+    """Return what OpenAI's clients show as sources: the k-th is passage k, up to the last one that is cited,
+    since such clients look up a [2] in a text by its place in this list. `start_index` to `end_index` is the
+    first such mark; of a passage that is not cited, nothing.
+
+    The addresses are those of GET /v1/documents, relative to this service: Open WebUI's page fetches an icon
+    for an absolute one from a third party, and tells it the address.
+    """
+    last = max((citation.number for citation in answer.citations), default=0)
+    return [
+        _annotation(number, passage, answer) for number, passage in enumerate(answer.passages[:last], start=1)
+    ]
+
+
+def _annotation(number: int, passage: Passage, answer: Answer) -> Json:
+    quoted = next((one.span for one in answer.citations if one.number == number), passage.span)
+    start = max(answer.text.find(f"[{number}]"), 0)
+    end = start and start + len(f"[{number}]")
+    url = f"/v1/documents/{passage.document_id}?start={quoted.start}&end={quoted.end}"
+    shown = {"title": named(number, passage, answer.text), "url": url, "start_index": start, "end_index": end}
+    return {"type": "url_citation", "url_citation": shown}
 
 
 def passages_json(passages: list[Passage] | tuple[Passage, ...]) -> list[Json]:

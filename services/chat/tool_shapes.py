@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from kiban.domain.question import ToolCall
 
 Json = dict[str, Any]
-MOST_TOOLS = 32
+MOST_TOOLS = 128  # as many as OpenAI takes; Open WebUI alone brings 36
 LONGEST_TOOLS = 32_000  # characters, all of them together
 LONGEST_SCHEMA = 16_000
 Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]

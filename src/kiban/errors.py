@@ -7,6 +7,7 @@ KibanError
 │   │   └── ModelUnwell            answers, but not with the model we asked for
 │   │       └── UnknownModel         which it does not serve
 │   ├── PartRefused              cannot start on this machine
+│   ├── TooLong                  the model cannot read so much at once
 │   └── UnsafeRole               Postgres would not enforce permissions
 ├── SourceError                a place documents come from
 │   ├── SourceRefused            it does not let us in, or is not there, as configured
@@ -89,6 +90,10 @@ class UnknownModel(ModelUnwell):
 
 class PartRefused(PartError):
     """A part of the stack cannot start on this machine."""
+
+
+class TooLong(PartError):
+    """The model cannot read so much at once."""
 
 
 class UnsafeRole(PartError):

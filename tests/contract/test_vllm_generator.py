@@ -11,7 +11,7 @@ from aiohttp import web
 
 from kiban.backends.vllm_generator import VllmGenerator
 from kiban.domain.question import Form, ToolCall, Tools, Turn, Usage
-from kiban.errors import ModelUnwell, PartError, PartUnavailable, UnknownModel
+from kiban.errors import ModelUnwell, PartError, PartUnavailable, TooLong, UnknownModel
 
 ASKED = (Turn("system", "短く。"), Turn("user", "宿泊費は？"))
 Start = Callable[["Server"], Awaitable[str]]
@@ -180,7 +180,7 @@ async def test_a_silent_server_is_given_up(start: Start) -> None:
         await written(generator)
 
 
-@pytest.mark.parametrize(("status", "kind"), [(400, PartError), (500, ModelUnwell), (503, PartUnavailable)])
+@pytest.mark.parametrize(("status", "kind"), [(400, TooLong), (500, ModelUnwell), (503, PartUnavailable)])
 async def test_a_refusal_repeats_what_the_server_said(
     start: Start, status: int, kind: type[PartError]
 ) -> None:

@@ -83,6 +83,26 @@ def test_a_whole_answer_comes_with_citations_that_are_verbatim(service: Service)
     assert reply.kiban["release"] == service.house.release_id()
 
 
+def test_what_is_cited_is_named_as_openais_clients_know_it(service: Service) -> None:
+    service.house.write = lambda turns: ("「日当は1,200円。」", "[2]")
+    reply = ask(service, "東京の宿泊費と日当は？")
+    message = reply.choices[0].message
+    first, second = (one.url_citation for one in message.annotations or ())
+    assert [first.title, second.title] == ["1. 旅費規程 (4ページ、宿泊費)", "2. 旅費規程 (5ページ)"]
+    text = message.content or ""
+    assert text[first.start_index : first.end_index] == ""  # it is not cited, and keeps the second its place
+    assert text[second.start_index : second.end_index] == "[2]"
+    with service.http() as http:
+        place = http.get(second.url).json()
+    assert second.url.startswith("/v1/documents/") and "日当は1,200円。" in str(place["passages"])
+    with service.client() as client:
+        asked = [{"role": "user", "content": "東京の宿泊費と日当は？"}]
+        stream = client.chat.completions.create(model="kiban", messages=asked, stream=True)  # type: ignore[call-overload]
+        told = [chunk.choices[0].delta.model_extra.get("annotations") for chunk in stream]
+    assert told[-1] == [one.model_dump() for one in message.annotations or ()]
+    assert not any(told[:-1])
+
+
 def test_a_stream_says_the_same_and_ends_with_the_sources(service: Service) -> None:
     with service.client() as client:
         messages = [{"role": "user", "content": [{"type": "text", "text": "東京の宿泊費は？"}]}]

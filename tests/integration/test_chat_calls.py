@@ -15,7 +15,7 @@ from kiban.answer.wording import JAPANESE
 from kiban.domain.access import EVERYONE
 from kiban.domain.document import Place
 from kiban.domain.question import ToolCall, Turn
-from kiban.errors import PartUnavailable
+from kiban.errors import PartUnavailable, TooLong
 from services.chat.testing import MemoryHouse, serving
 
 HOTEL = "国内出張の宿泊費は11,000円を上限とする。"
@@ -125,6 +125,23 @@ def test_no_document_can_call_a_tool(house: MemoryHouse, client: openai.OpenAI) 
         assert not reply.choices[0].message.tool_calls
     in_sight = [any(ORDER in turn.text for turn in turns) for turns in model.asked]
     assert in_sight == [False, True, False, True]  # whoever chooses tools sees none of it, also not quoted
+
+
+def test_tools_too_many_to_read_leave_the_answer_to_the_documents(
+    house: MemoryHouse, client: openai.OpenAI
+) -> None:
+    def write(turns: Sequence[Turn]) -> Sequence[str | ToolCall]:
+        if turns[0].text == JAPANESE.deciding:
+            raise TooLong("maximum context length is 4096 tokens")
+        return SAYS
+
+    house.write = write
+    many: Any = [{"type": "function", "function": {**RATE, "name": f"rate_{one}"}} for one in range(128)]
+    asked: Any = {"model": "kiban", "messages": messages(), "tools": many}
+    assert client.chat.completions.create(**asked).choices[0].message.content == ANSWER
+    with pytest.raises(openai.BadRequestError, match="cannot read so much") as refused:
+        client.chat.completions.create(**asked, tool_choice="required")
+    assert refused.value.code == "context_length_exceeded"
 
 
 def test_a_tool_nobody_offered_is_not_called(house: MemoryHouse, client: openai.OpenAI) -> None:

@@ -10,15 +10,19 @@ al., 2025, "Design Patterns for Securing LLM Agents against Prompt Injections").
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from kiban.answer.prompt import deciding
 from kiban.domain.question import ToolCall, Tools, Turn, Usage
+from kiban.errors import TooLong
 from kiban.ports import Generator
 
 LONGEST_CALL = 512  # tokens
+LEFT_OPEN = '"auto"'  # whether a tool is called at all
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +43,10 @@ async def decide(
     salt: str = "",
     session: str = "",
 ) -> Decided:
-    """Let the model choose among the tools on offer. A call of any other tool counts as none.
+    """Let the model choose among the tools on offer. A call of any other tool counts as none. Where it may do
+    without, tools too many for it to read are not looked at: the documents can answer all the same.
 
-    Raises PartUnavailable.
+    Raises PartUnavailable, and TooLong where a call is required.
     """
     asked = deciding(question, [turn for turn in history if turn.role == "user"], tools.done)
     calls: list[ToolCall] = []
@@ -50,10 +55,15 @@ async def decide(
         asked, model=model, max_tokens=LONGEST_CALL, salt=salt, session=session, tools=tools
     )
     offered = {tool["function"]["name"] for tool in json.loads(tools.offered)}
-    async with aclosing(pieces):  # type: ignore[type-var]
-        async for piece in pieces:
-            if isinstance(piece, ToolCall) and piece.name in offered:
-                calls.append(piece)
-            elif isinstance(piece, Usage):
-                usage = piece
+    try:
+        async with aclosing(pieces):  # type: ignore[type-var]
+            async for piece in pieces:
+                if isinstance(piece, ToolCall) and piece.name in offered:
+                    calls.append(piece)
+                elif isinstance(piece, Usage):
+                    usage = piece
+    except TooLong as error:
+        if tools.choice != LEFT_OPEN:
+            raise
+        log.warning("%d tools were not looked at: %s", len(offered), error)
     return Decided(tuple(calls), usage)

@@ -62,9 +62,11 @@ def told(question: str, passages: Sequence[Passage], *, begun: bool) -> str:
 
 
 def listed(question: str, passages: Sequence[Passage]) -> str:
-    """Return a line per passage, numbered from 1: its title, and where in the document it stands."""
-    places = (place_words(passage.place, language(question)) for passage in passages)
-    return "\n".join(
-        f"{number}. {harmless(passage.title)}" + (f" ({harmless(place)})" if place else "")
-        for number, (passage, place) in enumerate(zip(passages, places, strict=True), start=1)
-    )
+    """Return a line per passage, numbered from 1."""
+    return "\n".join(named(number, passage, question) for number, passage in enumerate(passages, start=1))
+
+
+def named(number: int, passage: Passage, question: str) -> str:
+    """Return a passage's number and title, and where in the document it stands, in the language asked in."""
+    place = place_words(passage.place, language(question))
+    return f"{number}. {harmless(passage.title)}" + (f" ({harmless(place)})" if place else "")

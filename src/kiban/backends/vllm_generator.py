@@ -21,10 +21,11 @@ from kiban.domain.question import (
     Turn,
     Usage,
 )
-from kiban.errors import ModelUnwell, PartError, PartUnavailable, UnknownModel
+from kiban.errors import ModelUnwell, PartError, PartUnavailable, TooLong, UnknownModel
 
 CONNECT_TIMEOUT = 5.0  # seconds
 HEALTH_TIMEOUT = aiohttp.ClientTimeout(total=2.0)
+TOO_LONG = "maximum context length"  # in vLLM's words, and OpenAI's
 KEPT_FOR = (
     4.0  # seconds that a connection may idle: less than the 5 after which uvicorn, under vLLM, closes it
 )
@@ -74,7 +75,8 @@ class VllmGenerator:
         request, and vLLM stops writing.
 
         Raises UnknownModel if no server has this model, ModelUnwell if one fails with it or stops half-way,
-        PartUnavailable if none answers, PartError if one refuses the request itself, e.g. for its length.
+        PartUnavailable if none answers, TooLong if the model cannot read so much, PartError if a server
+        refuses the request itself for another reason.
         """
         body = {**_body(turns, model, max_tokens, salt), **_form(form), **_tools(tools)}
         unwell: ModelUnwell | None = None
@@ -243,4 +245,6 @@ def _refusal(url: str, status: int, model: str, text: str) -> PartError:
     detail = f"vLLM at {url} answered {status}: {text[:500]}"
     if status in (429, 503):
         return PartUnavailable(detail)
+    if status == 400 and TOO_LONG in text:
+        return TooLong(detail)
     return ModelUnwell(detail) if status >= 500 else PartError(detail)
