@@ -76,6 +76,8 @@ def main() -> None:
     write("serve.txt", "serve.in", [b for b in serve if not b.startswith("torch==")])
     write("serve-gpu.txt", "serve-gpu.in", resolve("serve-gpu.in", ("serve-gpu.txt",)))
     write("peers.txt", "peers.in", resolve("peers.in", ("peers.txt",)))
+    webui = resolve("open-webui.in", ("open-webui.txt", "torch-cuda.txt"))
+    write("open-webui.txt", "open-webui.in", [b for b in webui if not TORCH_ONLY.match(b)])
     for name in ("gateways", "clients"):
         write(f"{name}.txt", f"{name}.in", resolve(f"{name}.in", (f"{name}.txt",)))
 

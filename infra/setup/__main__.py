@@ -6,6 +6,7 @@
 .venv-peers    what our search is measured against; only when asked for
 .venv-gateways what our chat service is measured beside; only when asked for
 .venv-clients  clients that our chat service is tried with; only when asked for
+.venv-open-webui  a page of others that it is tried with; only when asked for
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ def main() -> None:
     arguments.add_argument("--peers", action="store_true", help="also what our search is measured against")
     arguments.add_argument("--gateways", action="store_true", help="also what chat is measured beside")
     arguments.add_argument("--clients", action="store_true", help="also clients that chat is tried with")
+    arguments.add_argument(
+        "--open-webui", action="store_true", help="also Open WebUI, which chat is tried with"
+    )
     options = arguments.parse_args()
     HOME.mkdir(exist_ok=True)
     try:
@@ -48,6 +52,8 @@ def main() -> None:
             for name in ("peers", "gateways", "clients"):
                 if getattr(options, name):
                     set_up_beside(name)
+            if options.open_webui:
+                set_up_beside("open-webui", torch=True)
     except Refused as refused:
         sys.exit(f"\n{refused}")
     except KeyboardInterrupt:
@@ -70,10 +76,14 @@ def set_up(*, tests: bool, ray: bool) -> None:
         browser.provide(HOME / "setup.log")
 
 
-def set_up_beside(name: str) -> None:
+def set_up_beside(name: str, *, torch: bool = False) -> None:
     """Make an environment of something that Kiban is put beside."""
-    beside = Environment(f"environment of the {name}", ROOT / f".venv-{name}", (f"{name}.txt",))
-    beside.make(Installer(), recipe=[], finish=lambda made: None)
+    uv, folder, files = Installer(), ROOT / f".venv-{name}", (f"{name}.txt",)
+    if torch:
+        _, control = plan(gpu=False, torch="torch-cpu.txt", tests=False, ray=False)
+        files = (*files, choose_torch(uv, control, gpu=False))
+    beside = Environment(f"environment of the {name}", folder, files)
+    beside.make(uv, recipe=[], finish=lambda made: None)
 
 
 def plan(*, gpu: bool, torch: str, tests: bool, ray: bool) -> tuple[Environment, Environment]:

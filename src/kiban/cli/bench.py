@@ -17,6 +17,7 @@ from kiban.cli.adapting import adapt, adapt_sets
 from kiban.cli.asking import questions
 from kiban.cli.attacks import attacks
 from kiban.cli.chat_load import chat
+from kiban.cli.choosing import tools
 from kiban.cli.output import Json, bars
 from kiban.cli.parsing import parse
 from kiban.cli.peers import peers
@@ -40,6 +41,7 @@ bench.command()(scale)
 bench.command()(peers)
 bench.command()(quick)
 bench.command()(secrets)
+bench.command()(tools)
 bench.command()(questions)
 
 
