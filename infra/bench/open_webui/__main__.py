@@ -2,8 +2,8 @@
 
 Serves the chat API over a house in memory and starts the unmodified Open WebUI before it, once as it is and
 once with infra/open-webui.env. Signs in, picks "kiban", asks in Japanese, and waits for the quotation and the
-name of its source. Tells what our API was asked meanwhile; the page must ask others for nothing. Needs Chromium,
-what the tests need (make setup-tests), and Open WebUI itself (python3 infra/setup --open-webui).
+name of its source. Tells what our API was asked meanwhile; the page must ask others for nothing. Needs
+Chromium, what the tests need (make setup-tests), and Open WebUI itself (python3 infra/setup --open-webui).
 """
 
 from __future__ import annotations
