@@ -6,6 +6,7 @@ import re
 import threading
 import unicodedata
 from collections.abc import Iterator
+from functools import cache
 
 from sudachipy import Dictionary, Morpheme, SplitMode
 from sudachipy import Tokenizer as Sudachi
@@ -29,6 +30,12 @@ _STOP = frozenset(
 )
 
 
+@cache
+def _dictionary() -> Dictionary:
+    """Return the dictionary of every tokeniser in this process: each one opened maps 200 MB of its own."""
+    return Dictionary(dict="core")
+
+
 class SudachiTokenizer:
     """Implements `ports.Tokenizer`: NFKC, case folded, particles and punctuation dropped.
 
@@ -39,7 +46,7 @@ class SudachiTokenizer:
         """`mode` is Sudachi's: A for the shortest units, C for the longest."""
         self.name = f"sudachi-core-{mode}-1"
         self._mode = _MODES[mode]
-        self._dictionary = Dictionary(dict="core")
+        self._dictionary = _dictionary()
         self._local = threading.local()  # a Sudachi tokenizer serves one thread at a time
 
     @classmethod

@@ -6,26 +6,29 @@ in the order in which data moves: documents, answers, weights, evidence, release
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 from kiban.settings import Settings, load
 from kiban.wiring.answers import Answers
-from kiban.wiring.canary import Canary
 from kiban.wiring.conversations import Conversations
 from kiban.wiring.directories import Directories
 from kiban.wiring.documents import Documents
-from kiban.wiring.door import RegistryDoor
-from kiban.wiring.evidence import Evidence
 from kiban.wiring.feedback import FeedbackDesk
 from kiban.wiring.furniture import Furniture
 from kiban.wiring.generations import Generations
 from kiban.wiring.identity import Identity
-from kiban.wiring.nights import Nights
 from kiban.wiring.office import Office
 from kiban.wiring.records import Records
 from kiban.wiring.releases import Releases
 from kiban.wiring.views import Views
-from kiban.wiring.weights import WeightsMaking
+
+if TYPE_CHECKING:  # they bring the judge's statistics, 60 MB that no process which answers has a use for
+    from kiban.wiring.canary import Canary
+    from kiban.wiring.door import RegistryDoor
+    from kiban.wiring.evidence import Evidence
+    from kiban.wiring.nights import Nights
+    from kiban.wiring.weights import WeightsMaking
 
 __all__ = ["House", "house"]
 
@@ -45,12 +48,37 @@ class House:
         self.conversations = Conversations(self.furniture)
         self.views = Views(self.furniture)
         self.feedback = FeedbackDesk(self.furniture)
-        self.weights = WeightsMaking(self.furniture, self.releases, self.answers)
-        self.evidence = Evidence(self.furniture, self.releases, self.answers)
-        self.nights = Nights(self.furniture, self.releases, self.answers)
-        self.canary = Canary(self.furniture, self.releases)
         self.office = Office(self.furniture, self.documents)
-        self.door = RegistryDoor(self.furniture, self.releases, self.evidence)
+
+    @cached_property
+    def weights(self) -> WeightsMaking:
+        from kiban.wiring.weights import WeightsMaking
+
+        return WeightsMaking(self.furniture, self.releases, self.answers)
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        from kiban.wiring.evidence import Evidence
+
+        return Evidence(self.furniture, self.releases, self.answers)
+
+    @cached_property
+    def nights(self) -> Nights:
+        from kiban.wiring.nights import Nights
+
+        return Nights(self.furniture, self.releases, self.answers)
+
+    @cached_property
+    def canary(self) -> Canary:
+        from kiban.wiring.canary import Canary
+
+        return Canary(self.furniture, self.releases)
+
+    @cached_property
+    def door(self) -> RegistryDoor:
+        from kiban.wiring.door import RegistryDoor
+
+        return RegistryDoor(self.furniture, self.releases, self.evidence)
 
     def close(self) -> None:
         """Close what was opened; nothing works afterwards."""

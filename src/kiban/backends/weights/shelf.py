@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kiban.backends.weights import hub, packages
+from kiban.backends.weights import packages
 from kiban.backends.weights.catalogue import MODELS, KnownModel
 from kiban.domain.learning import NOT_WEIGHTS, Weights
 from kiban.errors import BadWeights, PartRefused, PartUnavailable
@@ -169,6 +169,8 @@ def _ways(
 
 
 def _from_hub(hub_id: str, revision: str | None, known: KnownModel | None, out: Path) -> None:
+    from kiban.backends.weights import hub  # its library is large, and is not needed to read a shelf
+
     hub.fetch(hub_id, revision, out)
     if known and known.prompts:
         settings = out / "config_sentence_transformers.json"
