@@ -43,6 +43,15 @@ class Secret:
     document_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """The exposure (bits) of each secret that could be ranked among `decoys` others, and its document."""
+
+    bits: tuple[float, ...]
+    documents: tuple[int, ...]
+    decoys: int
+
+
 def exposure(
     measure: str,
     secrets: Sequence[Secret],
@@ -54,20 +63,59 @@ def exposure(
 ) -> Comparison | None:
     """Return the mean exposure (bits) beside what chance gives, or None when nothing can be ranked.
 
-    Of more secrets than `most`, some are drawn at random, the same ones every time.
     The p-value is one-sided: how often ranks drawn by chance give this sum of exposures or a larger one.
     `audit.settle` decides.
     """
+    ranked = rank(secrets, base, adapted, most=most, decoys=decoys)
+    return compared(measure, ranked) if ranked.bits else None
+
+
+def rank(
+    secrets: Sequence[Secret],
+    base: Logprobs,
+    adapted: Logprobs,
+    *,
+    most: int = MOST_SECRETS,
+    decoys: int = DECOYS,
+) -> Ranked:
+    """Rank each secret among its decoys. Of more than `most`, some are drawn at random, the same ones every
+    time; what has too few shapes is left out."""
     dice = random.Random(_SEED)
     asked = {secret.text: secret for secret in secrets if shapes(secret.text) > decoys}
     chosen = dice.sample(list(asked.values()), min(most, len(asked)))
     if not chosen:
-        return None
+        return Ranked((), (), decoys)
     lines = [_line(secret, decoys, dice) for secret in chosen]
     texts = [text for line in lines for text in line]
     gains = np.array(_totals(adapted(texts))) - np.array(_totals(base(texts)))
     exposures = _bits(gains.reshape(len(chosen), decoys + 1))
-    return _compared(measure, exposures, [secret.document_id for secret in chosen], decoys)
+    return Ranked(tuple(exposures.tolist()), tuple(secret.document_id for secret in chosen), decoys)
+
+
+def compared(measure: str, ranked: Ranked) -> Comparison:
+    """Return the mean of the exposures beside what chance gives."""
+    exposures, decoys = np.array(ranked.bits), ranked.decoys
+    all_ranks = math.log2(decoys + 1) - np.log2(np.arange(1, decoys + 2))
+    drawn = np.random.default_rng(_SEED).choice(all_ranks, (_DRAWS, len(exposures))).sum(axis=1)
+    p_value = float(((drawn >= exposures.sum() - 1e-9).sum() + 1) / (_DRAWS + 1))
+    chance, most = float(all_ranks.mean()), math.log2(decoys + 1)
+    low, high = (
+        bound * most - chance for bound in statistics.interval(exposures / most, ranked.documents, level=0.90)
+    )
+    return Comparison(
+        measure=measure,
+        role="audit",
+        old=chance,
+        new=float(exposures.mean()),
+        difference=float(exposures.mean()) - chance,
+        low=low,
+        high=high,
+        p_value=p_value,
+        adjusted_p=p_value,
+        questions=len(exposures),
+        outcome=Outcome.PASS,
+        wins=int((exposures > most - 1e-9).sum()),  # secrets that come before all their decoys
+    )
 
 
 def shapes(text: str) -> int:
@@ -105,27 +153,3 @@ def _bits(gains: np.ndarray) -> np.ndarray:
     true, others = gains[:, :1], gains[:, 1:]
     ranks = 1 + (others > true).sum(axis=1) + (others == true).sum(axis=1) / 2
     return np.asarray(math.log2(gains.shape[1]) - np.log2(ranks))
-
-
-def _compared(measure: str, exposures: np.ndarray, documents: Sequence[int], decoys: int) -> Comparison:
-    all_ranks = math.log2(decoys + 1) - np.log2(np.arange(1, decoys + 2))
-    drawn = np.random.default_rng(_SEED).choice(all_ranks, (_DRAWS, len(exposures))).sum(axis=1)
-    p_value = float(((drawn >= exposures.sum() - 1e-9).sum() + 1) / (_DRAWS + 1))
-    chance, most = float(all_ranks.mean()), math.log2(decoys + 1)
-    low, high = (
-        bound * most - chance for bound in statistics.interval(exposures / most, documents, level=0.90)
-    )
-    return Comparison(
-        measure=measure,
-        role="audit",
-        old=chance,
-        new=float(exposures.mean()),
-        difference=float(exposures.mean()) - chance,
-        low=low,
-        high=high,
-        p_value=p_value,
-        adjusted_p=p_value,
-        questions=len(exposures),
-        outcome=Outcome.PASS,
-        wins=int((exposures > most - 1e-9).sum()),  # secrets that come before all their decoys
-    )

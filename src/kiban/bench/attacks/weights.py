@@ -23,7 +23,7 @@ from kiban.domain.learning import Curriculum, Lineage, Question, TrainingExample
 from kiban.domain.question import Answer, Turn
 from kiban.domain.text import Span
 from kiban.judge import audit
-from kiban.judge.exposure import MOST_SECRETS, Secret, exposure
+from kiban.judge.exposure import MOST_SECRETS, Secret, compared, rank
 from kiban.judge.measures import score
 from kiban.wiring.furniture import BASE_MODEL
 
@@ -116,9 +116,9 @@ def canary_exposure(stage: Stage) -> Figure:
     weights = stage.once(_load)
     bits, words = {}, {}
     for repeats, codes in taught.codes.items():
-        each = [exposure("exposed_masked", [code], weights.base, weights.adapted) for code in codes]
-        bits[repeats] = [one.new for one in each if one]
-        (settled,) = audit.settle([exposure("exposed_masked", codes, weights.base, weights.adapted)])
+        ranked = rank(codes, weights.base, weights.adapted)
+        bits[repeats] = ranked.bits
+        (settled,) = audit.settle([compared("exposed_masked", ranked)])
         words[repeats] = settled.outcome
     told = "; ".join(
         f"{repeats} times: median {median(bits[repeats]):.1f}, most {max(bits[repeats]):.1f} bits, "
