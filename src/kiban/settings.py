@@ -208,6 +208,13 @@ class Settings(BaseSettings):
     canary_answers: int = Field(
         100, ge=1, description="Answers by the release on trial that each of those steps needs"
     )
+    shadow_questions: int = Field(
+        0,
+        ge=0,
+        le=500,
+        description="Past questions that are replayed, unseen, on a release that passed, before it "
+        "answers anybody; 0: none",
+    )
     lora_rank: Annotated[Literal[8, 16, 32, 64], BeforeValidator(_number)] = Field(
         16, description="Rank of adapters"
     )

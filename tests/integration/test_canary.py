@@ -22,9 +22,12 @@ from kiban.domain.release import Action, LedgerEntry, Release
 from kiban.release import canary
 from kiban.release import ledger as pile
 from kiban.settings import Settings
+from kiban.wiring.answers import Answers
 from kiban.wiring.canary import Canary
 from kiban.wiring.furniture import Furniture
+from kiban.wiring.records import Records
 from kiban.wiring.releases import Releases
+from kiban.wiring.shadow import Shadow
 
 BASE = Release("qwen@1", None, None, None, "e5", "e" * 64, 1, "p1", None)
 NEW = replace(BASE, adapter="new", adapter_path="/shelf/new", adapter_sha256="n" * 64)
@@ -55,6 +58,8 @@ class Town:
         self.furniture.__dict__.update(shelves)
         self.ledger = self.furniture.ledger
         self.releases = StagedReleases(self.furniture)
+        answers = Answers(self.furniture, self.releases, Records(self.furniture))
+        self.canary = Canary(self.furniture, self.releases, Shadow(self.furniture, answers))
         pile.found(self.ledger, BASE, "stage")
         canary.begin(self.ledger, NEW, PASSED, share=20, actor="stage", evidence="report", seen=1)
 
@@ -71,7 +76,7 @@ class Town:
             self.furniture.records.keep(Answered(asker, "q" * 32, release.id, shown, 1, 0, ending, 900))
 
     def step(self) -> LedgerEntry | None:
-        return Canary(self.furniture, self.releases).step(actor="tend flow")
+        return self.canary.step(actor="tend flow")
 
 
 @pytest.fixture

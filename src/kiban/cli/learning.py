@@ -97,7 +97,8 @@ def history(as_json: Json = False) -> None:
         at = entry.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         zones = [f"{zone.name} ({zone.audience})" for zone in of.zones]
         adapters = "\n".join(filter(None, [of.adapter, *zones])) or "–"
-        what = entry.action if entry.share == 100 else f"{entry.action} for {entry.share} % of people"
+        shares = {100: "", 0: " unseen, on past questions"}
+        what = entry.action + shares.get(entry.share, f" for {entry.share} % of people")
         table.add_row(str(entry.seq), at, entry.actor, what, entry.release_id, adapters, entry.reason)
     Console().print(table)
 

@@ -21,6 +21,15 @@ class Conversation:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a question stands, without a word of it."""
+
+    subject: str  # whose conversation it is in
+    conversation: str
+    number: int  # from 0
+
+
+@dataclass(frozen=True, slots=True)
 class Exchange:
     """A question and its answer, as it may be read now."""
 

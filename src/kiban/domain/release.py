@@ -130,7 +130,7 @@ class Action(StrEnum):
     PROMOTED = "promoted"
     FLIPPED = "flipped"  # to another index generation; weights and prompt stayed
     PROPOSED = "proposed"  # waits for a person's word; changes nothing
-    TRIED = "tried"  # answers `share` per cent of people; see release/canary.py
+    TRIED = "tried"  # answers `share` per cent of people, at 0 none yet; see release/canary.py
     ROLLED_BACK = "rolled back"
     WITHDRAWN = "withdrawn"
 

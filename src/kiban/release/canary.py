@@ -4,6 +4,8 @@ Whom it answers is drawn by each person's own name and the release, keyed with a
 the same for the same person, so that nobody is answered now by one release and then by the other, and nobody
 can choose. What one person may read, asks or does has no part in whom others are answered by.
 
+It may begin unseen: at 0 per cent it answers nobody, and past questions are replayed on it.
+
 A trial is the ledger's last word, proposals aside: whatever else is written ends it. It is begun by the same
 evidence as a promotion, and ended by one, by a return to the release in force, or by a withdrawal, for a
 release whose documents are gone answers nobody from that moment on.
@@ -21,6 +23,7 @@ from kiban.errors import NoSuchRelease
 from kiban.ports import Ledger
 from kiban.release import ledger as pile
 
+UNSEEN = 0  # per cent: past questions are replayed, and nobody is shown the answers
 Draw = Callable[[Release], float]  # where a person stands for a release: 0 or more, less than 100
 
 

@@ -71,8 +71,9 @@ class House:
     @cached_property
     def canary(self) -> Canary:
         from kiban.wiring.canary import Canary
+        from kiban.wiring.shadow import Shadow
 
-        return Canary(self.furniture, self.releases)
+        return Canary(self.furniture, self.releases, Shadow(self.furniture, self.answers))
 
     @cached_property
     def door(self) -> RegistryDoor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, replace
@@ -33,7 +34,7 @@ from kiban.domain.question import (
 )
 from kiban.domain.release import Release
 from kiban.domain.roles import Caller
-from kiban.errors import PartRefused
+from kiban.errors import KibanError, PartRefused
 from kiban.release import routing
 from kiban.retrieve.repeats import without_repeats
 from kiban.retrieve.search import LANES, PICTURES, find
@@ -48,6 +49,7 @@ from kiban.wiring.watching import Watching, in_thread
 SHOWN = 4  # passages in a prompt
 LOOKED_AT = 8  # for each passage returned, so that copies of one can be left out
 
+log = logging.getLogger(__name__)
 Write = Callable[[Release, str], AsyncGenerator[str | Answer]]
 
 
@@ -59,6 +61,14 @@ class _Ready:
     asked: Admitted
     passages: tuple[Passage, ...] = ()
     choices: tuple[tuple[Release, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """What a release would have answered, and whose turn it was: other weights may have had to stand in."""
+
+    answer: Answer | None  # None: nothing could be answered
+    meant: str  # the id of what was to write
 
 
 class Answers:
@@ -165,23 +175,43 @@ class Answers:
         course = self._watching.begin()
         asked = await self._policing.admit(question, history, tools.done, who)
         ready = await in_thread(course, partial(self._ready, asked, who, scope))
-        release_id = ready.release.narrowed().id
-        if asked.refused:
-            written = refuse(asked.refused, question, release_id, form)
-        else:
-            written = self._write(ready, who, form, replace(tools, done=asked.done))
-            written = self._policing.answered(written, who, question, release_id, form)
-            written = harmlessly(written, form)
-        about = Asked(who, question, ready.passages, release_id)
+        about = Asked(who, question, ready.passages, ready.release.narrowed().id)
+        written = self._written(ready, question, who, form, replace(tools, done=asked.done))
         recorded = self._records.follow(written, about)
         async with aclosing(self._watching.follow(recorded, about, course)) as told:
             async for piece in told:
                 yield piece
 
-    def _ready(self, asked: Admitted, who: Principal, scope: Scope) -> _Ready:
+    async def rehearse(
+        self, release: Release, question: str, history: Sequence[Turn], who: Principal
+    ) -> Rehearsed:
+        """Return what a release would answer. Nobody is shown it; no line, trace or conversation is kept."""
+        asked = await self._policing.admit(question, history, (), who)
+        ready = await asyncio.to_thread(self._ready, asked, who, EVERYTHING, release)
+        meant = next((answering.id for answering, _ in ready.choices), release.narrowed().id)
+        last: str | Answer = ""
+        try:
+            async with aclosing(self._written(ready, question, who, PROSE, NO_TOOLS)) as pieces:
+                async for piece in pieces:
+                    last = piece
+        except KibanError as error:
+            log.warning("a rehearsal failed: %s", error)
+        return Rehearsed(last if isinstance(last, Answer) else None, meant)
+
+    def _written(
+        self, ready: _Ready, question: str, who: Principal, form: Form, tools: Tools
+    ) -> AsyncGenerator[str | Answer]:
+        """Return what is written, as far as policy lets it pass."""
+        release_id = ready.release.narrowed().id
+        if ready.asked.refused:
+            return refuse(ready.asked.refused, question, release_id, form)
+        written = self._write(ready, who, form, tools)
+        return harmlessly(self._policing.answered(written, who, question, release_id, form), form)
+
+    def _ready(self, asked: Admitted, who: Principal, scope: Scope, release: Release | None = None) -> _Ready:
         """Do what has to be done before a model is asked, all of it in one thread: under load, each change of
         threads takes longer than most of what is done in them. The ledger is asked once."""
-        release = self._releases.answering(who)
+        release = release or self._releases.answering(who)
         if asked.refused:
             return _Ready(release, asked)
         passages = self._found(release, asked.question, who, scope=scope, history=asked.history)

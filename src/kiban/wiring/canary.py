@@ -10,12 +10,13 @@ from kiban.domain.evidence import Outcome
 from kiban.domain.feedback import Rating
 from kiban.domain.record import AnswerRecord, Ending
 from kiban.domain.release import LedgerEntry
-from kiban.judge import watch
+from kiban.judge import shadow, watch
 from kiban.judge.watch import Seen
 from kiban.release import canary
 from kiban.release.canary import Trial
 from kiban.wiring.furniture import Furniture
 from kiban.wiring.releases import Releases
+from kiban.wiring.shadow import Shadow
 
 log = logging.getLogger(__name__)
 
@@ -23,9 +24,10 @@ log = logging.getLogger(__name__)
 class Canary:
     """What the tend flow does with a release on trial."""
 
-    def __init__(self, furniture: Furniture, releases: Releases) -> None:
+    def __init__(self, furniture: Furniture, releases: Releases, replaying: Shadow) -> None:
         self._furniture = furniture
         self._releases = releases
+        self._replaying = replaying
 
     def step(self, *, actor: str) -> LedgerEntry | None:
         """Widen the trial, put its release in force, or end it; None while it cannot be told, or without one.
@@ -34,6 +36,8 @@ class Canary:
         """
         ledger, settings = self._furniture.ledger, self._furniture.settings
         trial = canary.on_trial(ledger)
+        if trial is not None and trial.share == canary.UNSEEN:
+            return self._rehearse(trial, actor)
         if trial is None or not settings.canary:
             return None
         old, new = self._seen(trial)
@@ -46,7 +50,27 @@ class Canary:
         lately = sum(at >= trial.steps[-1][0] for at, _ in new)
         if outcome is Outcome.CANNOT_TELL or lately < settings.canary_answers:
             return None
-        wider = [share for share in settings.canary if share > trial.share]
+        return self._go_on(trial, actor, reason)
+
+    def _rehearse(self, trial: Trial, actor: str) -> LedgerEntry | None:
+        """Replay past questions on a release that answers nobody yet. Too few of them stop nothing; while
+        the release in force answers none either, it is waited."""
+        replayed = self._replaying.replay(self._releases.in_force(), trial.release)
+        if shadow.all_failed(replayed):
+            log.warning("no past question could be answered by the release in force: replayed again later")
+            return None
+        found = shadow.guards(replayed)
+        outcome, reason = shadow.outcome(replayed, found), shadow.told(replayed, found)
+        log.info("unseen, %s: %s", outcome, reason)
+        if outcome is Outcome.FAIL:
+            reason = f"Unseen by anybody, it was worse. {reason}"
+            return self._moved(canary.stop(self._furniture.ledger, actor=actor, reason=reason))
+        return self._go_on(trial, actor, reason)
+
+    def _go_on(self, trial: Trial, actor: str, reason: str) -> LedgerEntry:
+        """Let the release answer more people, or all."""
+        ledger = self._furniture.ledger
+        wider = [share for share in self._furniture.settings.canary if share > trial.share]
         if wider:
             return canary.widen(ledger, wider[0], actor=actor, reason=reason)
         return self._moved(canary.complete(ledger, actor=actor, reason=reason))

@@ -145,7 +145,8 @@ class Releases:
         seen = ledger.last_seen(self._furniture.ledger)
         release = self._earned(candidate, decided)
         self.converge(release)
-        kept, steps = self._furniture.ledger, self._furniture.settings.canary
+        kept, settings = self._furniture.ledger, self._furniture.settings
+        steps = (*([canary.UNSEEN] if settings.shadow_questions else []), *settings.canary)
         evidence = str(self._furniture.candidates.folder(candidate.id).report)
         if steps:
             canary.begin(kept, release, decided, share=steps[0], actor=actor, evidence=evidence, seen=seen)

@@ -13,7 +13,7 @@ from kiban.backends.postgres import rows
 from kiban.backends.postgres.connect import Connection, Postgres
 from kiban.backends.postgres.copying import storable
 from kiban.domain.access import EVERYONE, Principal
-from kiban.domain.conversation import LONGEST_TITLE, Conversation, Exchange
+from kiban.domain.conversation import LONGEST_TITLE, Conversation, Exchange, Place
 from kiban.domain.question import Answer, Citation
 from kiban.domain.text import Span
 
@@ -38,6 +38,13 @@ select question, at, answer from (
         then answer end as answer
     from kiban.exchange where conversation_id = %s
 ) said order by number
+"""
+NEWEST = """
+select subject, conversation_id, number from (
+    select subject, conversation_id::text, number, at,
+        row_number() over (partition by subject order by at desc) as place
+    from kiban.exchange join kiban.conversation on id = conversation_id
+) asked where place <= %s order by place, at desc limit %s
 """
 PASSAGES = f"with hit as (select unnest(%s::bigint[]) as chunk_id, 0.0 as score) {rows.PASSAGES}"
 
@@ -82,6 +89,12 @@ class PostgresConversations:
         with self._reading(who) as tx:
             said = tx.execute(READ, [id]).fetchall()
             return [Exchange(question, at, kept and _answer(tx, kept)) for question, at, kept in said]
+
+    def newest(self, limit: int, of_one_person: int) -> list[Place]:
+        """Return where the newest questions stand, of all people in turn. Their words are `read` as the
+        person whose they are."""
+        with self._postgres.writing() as tx:
+            return [Place(*row) for row in tx.execute(NEWEST, [of_one_person, limit])]
 
     def delete(self, id: str, who: Principal) -> bool:
         """Forget a conversation; tell whether `who` had it."""

@@ -14,7 +14,7 @@ from peft import PeftModel
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from kiban.backends.trl import TrlTrainer
+from kiban.backends.trl import TrlTrainer, number_format
 from kiban.bench.attacks import Figure
 from kiban.bench.attacks.exams import ALL
 from kiban.bench.attacks.stage import Stage
@@ -49,7 +49,7 @@ class InProcess:
 
     def __init__(self, base: Path, adapter: Path) -> None:
         self._tokenizer: Any = AutoTokenizer.from_pretrained(base, local_files_only=True)
-        plain = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, local_files_only=True)
+        plain = AutoModelForCausalLM.from_pretrained(base, dtype=number_format("cpu"), local_files_only=True)
         self._model: Any = PeftModel.from_pretrained(plain, adapter).eval()
 
     def base(self, texts: Sequence[str]) -> list[list[float]]:
@@ -66,7 +66,7 @@ class InProcess:
             ]
             padded = pad_sequence(tokens, batch_first=True)
             seen = pad_sequence([torch.ones_like(each) for each in tokens], batch_first=True)
-            logits = self._model(input_ids=padded, attention_mask=seen).logits[:, :-1].log_softmax(-1)
+            logits = self._model(input_ids=padded, attention_mask=seen).logits[:, :-1].float().log_softmax(-1)
             chosen = logits.gather(2, padded[:, 1:, None])[:, :, 0]
             found += [row[: len(each) - 1].tolist() for row, each in zip(chosen, tokens, strict=True)]
         return found
