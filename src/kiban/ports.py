@@ -173,7 +173,7 @@ class Queue(Protocol):
 
     def alike(self, source: str, gone: Iterable[str]) -> list[tuple[str, Listed, str]]:
         """Return (uri of a document, held entry, "") where both have one identity, and (uri, held entry,
-        sha256 of the document) where one of `gone` has the entry's size."""
+        sha256 of the document) where one of `gone` has the entry's size, or its tag where it has no size."""
         ...
 
     def rename(self, source: str, uri: str, new: str, *, same: bool) -> None:

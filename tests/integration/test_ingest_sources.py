@@ -8,6 +8,7 @@ from email import policy
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from free_port import find_free_port
@@ -257,3 +258,28 @@ def test_how_a_source_stands_is_told_without_its_secrets(tmp_path: Path, postgre
     assert after.last_error and graph.SECRET not in repr(after)
     assert after.listed == before.listed
     house.parser.close()
+
+
+def test_a_file_that_a_commit_renames_stays_the_document_it_was(tmp_path: Path, postgres: Postgres) -> None:
+    with _place("git", tmp_path) as place:
+        place.readers("人事", "hr")
+        place.readers("総務", "staff")
+        place.write(PAY, "基本給は毎月二十五日に支給する。")
+        place.write(LUNCH, "The canteen serves noodles until two.")
+        house = Rehearsal("git", place, tmp_path, postgres)
+        house.ingest_all()
+        before = {one.uri: one for one in house.stored()}
+        house.parser.read.clear()
+
+        place.move(PAY, "総務/給与規程")
+        place.write("総務/lunch menu", "The canteen serves noodles until two.")  # a copy is no rename
+        report = house.open().ingest("place")
+        after = {one.uri: one for one in house.stored()}
+        moved = after[place.uri("総務/給与規程")]
+        assert (report.renamed, report.deleted, report.added) == (1, 0, 1)
+        assert (moved.id, moved.version) == (before[place.uri(PAY)].id, 1)
+        assert after[place.uri(LUNCH)] == before[place.uri(LUNCH)]
+        assert house.parser.read == [place.uri("総務/lunch menu")]
+        assert moved.url.endswith(quote(moved.uri)) and not house.documents.tombstones()
+        assert [house.found(person, "支給") for person in PEOPLE] == [True, True, False]
+        house.parser.close()

@@ -58,6 +58,10 @@ class RepositoryPlace(PlainGroups):
         del self._files[f"{name}.md".encode()]
         self.commit()
 
+    def move(self, name: str, new: str) -> None:
+        self._files[f"{new}.md".encode()] = self._files.pop(f"{name}.md".encode())
+        self.commit()
+
     def uri(self, name: str) -> str:
         return f"{name}.md"
 

@@ -70,7 +70,8 @@ def _follow_renames(source: Source, queue: Queue, gone: set[str], seen: set[str]
     """Move documents that are listed under another uri now; return their old uris.
 
     Known by their identity, or by their content where something is gone that has exactly the size of
-    something new. One that is listed under its old uri as well is a copy, not a rename.
+    something new, or its tag where the source says no size. One that is listed under its old uri as well is
+    a copy, not a rename.
     """
     moved: set[str] = set()
     taken: set[str] = set()

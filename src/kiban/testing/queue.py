@@ -85,9 +85,13 @@ class MemoryQueue:
             for old in self._documents(source):
                 if held.identity and old.identity == held.identity and old.id != held.id:
                     found.append((old.uri, self._listed(held), ""))
-                elif old.uri in set(gone) and self._sizes.get(old.id) == self._sizes[held.id] and old.sha256:
+                elif old.uri in set(gone) and self._may_be(old, held):
                     found.append((old.uri, self._listed(held), old.sha256))
         return found
+
+    def _may_be(self, old: Document, held: Document) -> bool:
+        size = self._sizes[held.id]
+        return bool(old.sha256) and (self._sizes.get(old.id) == size or (not size and old.tag == held.tag))
 
     def rename(self, source: str, uri: str, new: str, *, same: bool) -> None:
         held = self._of.pop((source, new))

@@ -74,6 +74,7 @@ from before
 
 HELD = "source = %(source)s and state = 'waiting' and due = 'infinity'"
 
+# By its size, or by its tag where the source says none (Git). Reading it shows whether it is the same.
 ALIKE = f"""
 with held as (select * from kiban.document where {HELD})
 select old.uri, held.uri, held.tag, held.size, readers, held.url, held.modified, held.identity, ''
@@ -83,7 +84,8 @@ where held.identity <> ''
 union all
 select old.uri, held.uri, held.tag, held.size, readers, held.url, held.modified, held.identity, old.sha256
 from held join kiban.zone on zone.id = held.zone_id
-join kiban.document as old on old.source = held.source and old.size = held.size
+join kiban.document as old on old.source = held.source
+    and (old.size = held.size or held.size = 0 and old.tag = held.tag)
 where old.uri = any(%(gone)s) and old.state = 'ready'
 """
 
