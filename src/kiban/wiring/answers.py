@@ -39,6 +39,7 @@ from kiban.release import routing
 from kiban.retrieve.repeats import without_repeats
 from kiban.retrieve.search import LANES, PICTURES, find
 from kiban.stack.parts import parts
+from kiban.wiring.current import SEARCHES, as_now
 from kiban.wiring.furniture import BASE_MODEL, Furniture
 from kiban.wiring.identity import Identity
 from kiban.wiring.policy import Admitted, Policing
@@ -175,8 +176,11 @@ class Answers:
         course = self._watching.begin()
         asked = await self._policing.admit(question, history, tools.done, who)
         ready = await in_thread(course, partial(self._ready, asked, who, scope))
-        about = Asked(who, question, ready.passages, ready.release.narrowed().id)
-        written = self._written(ready, question, who, form, replace(tools, done=asked.done))
+        shown = list(ready.passages)  # to a model
+        about = Asked(who, question, shown, ready.release.narrowed().id)
+        tools = replace(tools, done=asked.done)
+        writing = self._write_current(ready, shown, who, form=form, scope=scope, tools=tools)
+        written = self._passed(writing, ready, question, who, form)
         recorded = self._records.follow(written, about)
         async with aclosing(self._watching.follow(recorded, about, course)) as told:
             async for piece in told:
@@ -191,22 +195,27 @@ class Answers:
         meant = next((answering.id for answering, _ in ready.choices), release.narrowed().id)
         last: str | Answer = ""
         try:
-            async with aclosing(self._written(ready, question, who, PROSE, NO_TOOLS)) as pieces:
+            writing = self._write(ready, who, PROSE, NO_TOOLS)
+            async with aclosing(self._passed(writing, ready, question, who, PROSE)) as pieces:
                 async for piece in pieces:
                     last = piece
         except KibanError as error:
             log.warning("a rehearsal failed: %s", error)
         return Rehearsed(last if isinstance(last, Answer) else None, meant)
 
-    def _written(
-        self, ready: _Ready, question: str, who: Principal, form: Form, tools: Tools
+    def _passed(
+        self,
+        writing: AsyncGenerator[str | Answer],
+        ready: _Ready,
+        question: str,
+        who: Principal,
+        form: Form,
     ) -> AsyncGenerator[str | Answer]:
         """Return what is written, as far as policy lets it pass."""
         release_id = ready.release.narrowed().id
         if ready.asked.refused:
             return refuse(ready.asked.refused, question, release_id, form)
-        written = self._write(ready, who, form, tools)
-        return harmlessly(self._policing.answered(written, who, question, release_id, form), form)
+        return harmlessly(self._policing.answered(writing, who, question, release_id, form), form)
 
     def _ready(self, asked: Admitted, who: Principal, scope: Scope, release: Release | None = None) -> _Ready:
         """Do what has to be done before a model is asked, all of it in one thread: under load, each change of
@@ -224,6 +233,32 @@ class Answers:
         with step("search"):
             found = self.find_with(release, question, who, SHOWN, scope=scope, history=history)
             return self._policing.shown(found, who)
+
+    async def _write_current(
+        self,
+        ready: _Ready,
+        shown: list[Passage],
+        who: Principal,
+        *,
+        form: Form,
+        scope: Scope,
+        tools: Tools,
+    ) -> AsyncGenerator[str | Answer]:
+        """Write from what was found. If some of it is no longer for `who` when the first word comes, search
+        and write again; at last from nothing. What else a model is shown is added to `shown`."""
+        for left in reversed(range(SEARCHES + 1)):
+            async with aclosing(self._write(ready, who, form, tools)) as pieces:
+                first = await anext(pieces)
+                look = partial(as_now, self._furniture, ready.release.generation, who, ready.passages)
+                who, current = await asyncio.to_thread(look)
+                if current:
+                    yield first
+                    async for piece in pieces:
+                        yield piece
+                    return
+            again = partial(self._ready, ready.asked, who, scope)
+            ready = await asyncio.to_thread(again) if left > 1 else replace(ready, passages=())
+            shown += (passage for passage in ready.passages if passage not in shown)
 
     async def _write(
         self, ready: _Ready, who: Principal, form: Form, tools: Tools

@@ -115,8 +115,10 @@ class ZonedHouse:
     def ask(self, question: str, *groups: str) -> tuple[str, Answer]:
         """Return which model wrote, and what a member of these groups received."""
 
+        who = Principal("someone", frozenset(groups))
+        self.furniture.library.set_memberships("people", {who.subject: who.groups})
+
         async def receive() -> Answer:
-            who = Principal("someone", frozenset(groups))
             *_, last = [piece async for piece in self.house.answers.answer(question, (), who)]
             assert isinstance(last, Answer)
             return last
