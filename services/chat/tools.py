@@ -22,7 +22,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from kiban.domain.access import Principal
-from kiban.domain.question import Answer
+from kiban.domain.question import PROSE, Answer
+from kiban.domain.question import Scope as About
 from kiban.domain.roles import Caller, Right
 from kiban.errors import KibanError, PartError
 from services.chat.allowed import needed, require
@@ -140,8 +141,17 @@ def tool_server(house: ChatHouse, who_asks: WhoAsks) -> MCPServer[Any]:
         return await _in_words(asyncio.to_thread(found))
 
     @server.tool(title="社内文書に質問 / Ask the documents", description=ASK, annotations=reads)
-    async def ask(question: Words, context: Context[Any, Any]) -> AnswerShape:
-        return await _in_words(_answer(house, question, lambda: _may(who_asks(context), Right.ASK)))
+    async def ask(
+        question: Words,
+        context: Context[Any, Any],
+        sources: Sources = NONE,
+        under: Under = "",
+        formats: Formats = NONE,
+        modified_from: ModifiedFrom = None,
+        modified_before: ModifiedBefore = None,
+    ) -> AnswerShape:
+        about = scope(sources, under, formats, modified_from, modified_before)
+        return await _in_words(_answer(house, question, about, lambda: _may(who_asks(context), Right.ASK)))
 
     return server
 
@@ -190,9 +200,9 @@ def _caller_of_request(context: Context[Any, Any]) -> Caller:
     return caller
 
 
-async def _answer(house: ChatHouse, question: str, who: Callable[[], Principal]) -> AnswerShape:
+async def _answer(house: ChatHouse, question: str, about: About, who: Callable[[], Principal]) -> AnswerShape:
     principal = await asyncio.to_thread(who)
-    async with aclosing(house.answer(question, (), principal)) as pieces:  # type: ignore[type-var]
+    async with aclosing(house.answer(question, (), principal, PROSE, about)) as pieces:  # type: ignore[type-var]
         async for piece in pieces:
             if isinstance(piece, Answer):
                 return AnswerShape(

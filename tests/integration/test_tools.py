@@ -70,7 +70,7 @@ async def test_both_tools_are_described_in_both_languages_and_take_nobody_s_name
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
     assert set(tools) == {"search", "ask"}
     assert set(tools["search"].input_schema["properties"]) == {"query", "limit", "lanes", *SCOPE}
-    assert set(tools["ask"].input_schema["properties"]) == {"question"}
+    assert set(tools["ask"].input_schema["properties"]) == {"question", *SCOPE}
     for tool in tools.values():
         assert tool.description and "社内文書" in tool.description and "documents" in tool.description
         assert tool.output_schema and tool.annotations and tool.annotations.read_only_hint
@@ -97,13 +97,14 @@ async def test_search_returns_passages_as_structure(url: str, house: MemoryHouse
         ({"modified_before": "2026-04-01T00:00:00Z"}, 0),
     ],
 )
-async def test_search_keeps_to_what_it_is_asked_about(
+async def test_both_tools_keep_to_what_they_are_asked_about(
     url: str, house: MemoryHouse, about: dict[str, object], found: int
 ) -> None:
     async with agent(url, house.token("sato")) as client:
         result = await client.call_tool("search", {"query": "宿泊費", **about})
-    assert result.structured_content is not None
-    assert len(result.structured_content["data"]) == found
+        answer = await client.call_tool("ask", {"question": "宿泊費", **about})
+    assert result.structured_content is not None and answer.structured_content is not None
+    assert len(result.structured_content["data"]) == len(answer.structured_content["passages"]) == found
 
 
 async def test_ask_answers_with_quotations_that_are_verbatim(url: str, house: MemoryHouse) -> None:
