@@ -25,6 +25,12 @@ PEOPLE = {
     "ops": frozenset({"operators"}),
 }
 HOTEL = "国内出張の宿泊費は一泊につき11,000円を上限とする。"
+WHY = (  # in words as long as the gate's
+    "Answers with a proven quotation: 48% → 90% on 60 questions (95 % interval +22 … +59): "
+    "significantly better, p = 0.0010. Correct answers: 92% → 92% on 60 questions (90 % interval −5 … +5): "
+    "within the allowed loss of 10 points. Facts the zone may not read: told: 0% on 4 (0% by the base model; "
+    "p = 1): no leak is shown."
+)
 BASE = Release("qwen2.5-coder-0.5b@3f1a", None, None, None, "/models/e5", "e" * 64, 1, "prompt-4", None)
 LEARNT = replace(BASE, adapter="everyone@9be1c2d4", adapter_sha256="a" * 64, curriculum_sha256="c" * 64)
 # The four arms of the bundled demo, as the README gives them.
@@ -64,7 +70,7 @@ def staged_office(folder: Path) -> MemoryHouse:
         Judged(candidate, verdict),
     ]
     founded = _entry(None, Action.FOUNDED, BASE, "The house was founded.", now - timedelta(days=9))
-    promoted = _entry(founded, Action.PROMOTED, LEARNT, "Answers with a proven quotation: 48% → 90%", now)
+    promoted = _entry(founded, Action.PROMOTED, LEARNT, WHY, now)
     house.office.lines = [
         ReleaseLine(promoted, LEARNT, False, candidate.id),
         ReleaseLine(founded, BASE, False, ""),

@@ -61,6 +61,21 @@ def test_a_person_logs_in_stays_so_and_leaves(page: Page) -> None:
     assert page.context.cookies() == []
 
 
+def test_who_comes_in_begins_at_the_name_and_is_told_what_a_token_is_where_it_goes(page: Page) -> None:
+    expect(page.get_by_label("名前")).to_be_focused()
+    token = page.get_by_label("アクセストークン")
+    expect(token).to_have_accessible_description(
+        "受け取ったアクセストークンを貼り付けてください。このタブを閉じると消えます。"
+    )
+    for field in (
+        page.get_by_label("パスワード"),
+        page.get_by_role("button", name="ログイン", exact=True),
+        token,
+    ):
+        page.keyboard.press("Tab")
+        expect(field).to_be_focused()
+
+
 def test_a_wrong_password_is_said_so_and_is_not_left_in_the_field(page: Page) -> None:
     log_in(page, "間違った馬の電池")
     expect(page.get_by_role("alert")).to_contain_text("ログインできませんでした")

@@ -35,6 +35,18 @@ def enter(office: Opened, subject: str = "mori", view: str = "") -> None:
         expect(office.page.get_by_role("heading", level=2)).to_have_text(view)
 
 
+def test_a_long_reason_shows_its_first_sentence_and_the_rest_for_who_asks(office: Opened) -> None:
+    enter(office, view="リリース")
+    first, rest = (
+        office.page.get_by_text("significantly better, p = 0.0010."),
+        office.page.get_by_text("no leak is shown."),
+    )
+    expect(first).to_be_visible()
+    expect(rest).to_be_hidden()
+    first.click()
+    expect(rest).to_be_visible()
+
+
 @pytest.mark.parametrize(
     "subject, views", [("mori", VIEWS), ("ito", ["フィードバック"]), ("ops", [*VIEWS[:1], *VIEWS[2:5]])]
 )

@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { offerBrightness } from "./brightness.js";
 import { copyButton } from "./copy.js";
 import { feedbackLine } from "./feedback.js";
-import { offerLogin } from "./login.js";
+import { firstField, offerLogin } from "./login.js";
 import { chosenScope, offerScope } from "./scope.js";
 import { closeShelf, openShelf } from "./shelf.js";
 import { element } from "./element.js";
@@ -54,7 +54,7 @@ function show(signedIn) {
   find("sign-in").hidden = signedIn;
   for (const id of ["talk", "asking", "leave", "earlier", "new"]) find(id).hidden = !signedIn;
   find("subject").textContent = signedIn ? api.subject() : "";
-  (signedIn ? box : find("token")).focus();
+  (signedIn ? box : firstField()).focus();
   if (signedIn) offerOffice();
 }
 

@@ -19,6 +19,9 @@ export async function offerLogin(entered, refuse) {
   if (ways.password && document.activeElement === find("token")) find("name").focus();
 }
 
+/** The field one begins with, whether the ways in are known by now or not. */
+export const firstField = () => find(find("login").hidden ? "token" : "name");
+
 async function submit(event, entered, refuse) {
   event.preventDefault();
   const password = find("password").value;

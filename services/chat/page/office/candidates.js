@@ -31,9 +31,9 @@ function tests({ comparisons, names }) {
   const rows = comparisons.map((one) => [
     sentence({ ja: names.ja[one.measure] ?? one.measure, en: names.en[one.measure] ?? one.measure }),
     element("span", { words: `role_${one.role}` }),
-    `${level(one, one.old)} → ${level(one, one.new)}`,
-    `${one.low.toFixed(2)} … ${one.high.toFixed(2)}`,
-    one.p < 0.001 ? "< 0.001" : one.p.toFixed(3),
+    `${level(one, one.old)}\u00a0→ ${level(one, one.new)}`,
+    `${number(one.low)}\u00a0… ${number(one.high)}`,
+    one.p < 0.001 ? "<\u00a00.001" : one.p.toFixed(3),
     String(one.questions),
     outcome(one.outcome),
     sentence(one.says),
@@ -42,4 +42,11 @@ function tests({ comparisons, names }) {
 }
 
 const SHARES = new Set(["correct", "cited", "abstained", "over_abstained", "told_restricted"]);
-const level = ({ measure }, value) => (SHARES.has(measure) ? percent(Math.abs(value)) : value.toFixed(3));
+const UNITS = { seconds: "\u00a0s" };
+const level = ({ measure }, value) =>
+  SHARES.has(measure) ? percent(Math.abs(value)) : `${number(value, 3)}${UNITS[measure] ?? ""}`;
+
+/** With its own minus sign, and digits enough to tell it from nothing. */
+function number(value, digits = 2) {
+  return value.toFixed(value && Math.abs(value) < 0.01 ? 3 : digits).replace("-", "−");
+}

@@ -30,7 +30,7 @@ export const link = (to, ...said) => element("a", { href: to }, ...said);
 export const outside = (to, words, ...values) =>
   element("a", { href: to, target: "_blank", rel: "noopener noreferrer", className: "outside", words, values });
 
-export const percent = (share) => `${Math.round(100 * share)} %`;
+export const percent = (share) => `${Math.round(100 * share)}\u00a0%`; // never parted from its sign
 
 /** A state's badge in the colour it deserves. */
 export function state(name) {

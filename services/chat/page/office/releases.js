@@ -5,6 +5,8 @@ import { element } from "../element.js";
 import { chart } from "./chart.js";
 import { badge, code, empty, link, outcome, table, time } from "./pieces.js";
 
+const LONG = 200; // letters of a reason
+
 /** `rest` is the id of a release to point at. */
 export async function releases(rest) {
   const [{ data: lines }, { data: judged }] = await Promise.all([office("/releases"), office("/candidates")]);
@@ -27,7 +29,15 @@ function row({ at, actor, action, share, reason, release, tainted, candidate }, 
       element("span", { className: "uri", textContent: actor })),
     named,
     adapters.length ? element("span", { className: "uri", textContent: adapters.join("、") }) : "–",
-    reason,
+    why(reason),
     judged ? link(`#candidates/${candidate}`, outcome(judged.verdict?.outcome)) : "–",
   ];
+}
+
+/** A reason as the ledger has it. The gate's are long: their first sentence, and the rest for who asks. */
+function why(reason) {
+  const end = reason.indexOf(". ");
+  if (end < 0 || reason.length < LONG) return reason;
+  const summary = element("summary", { textContent: reason.slice(0, end + 1) });
+  return element("details", {}, summary, element("p", { textContent: reason.slice(end + 2) }));
 }
