@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from kiban.bench.attacks import exams, gate
+from kiban.bench.attacks import drifting, exams, gate
 from kiban.bench.attacks.stage import Stage
 from kiban.domain.evidence import Arm, Outcome
 from kiban.judge.verdict import decide
@@ -38,6 +38,13 @@ def test_candidates_that_are_no_better_hardly_ever_pass(stage: Stage) -> None:
     figure = gate.no_difference(stage)
     assert figure.passed, figure
     assert figure.trials == 3 * 20
+
+
+def test_nights_on_which_nothing_changed_seldom_raise_the_alarm(stage: Stage) -> None:
+    figure = drifting.quiet_nights(stage)
+    assert figure.passed, figure
+    assert figure.trials == 2 * 5 * drifting.MONTH
+    assert not figure.note.endswith("by 0 of 5")
 
 
 def test_drawn_exams_have_the_skills_asked_for_and_are_alike_within_a_document() -> None:

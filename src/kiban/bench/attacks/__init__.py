@@ -35,6 +35,7 @@ ATTACKS: dict[str, str] = {  # id: "module:function"
     "B9": "releases:tainted_adapter",
     "B10": "gate:bad_candidates",
     "B10N": "gate:no_difference",
+    "B10D": "drifting:quiet_nights",
     "C1": "rendering:foreign_requests",
     "C2": "injected:instructions_in_passages",
     "C3": "citing:false_citations",

@@ -65,11 +65,24 @@ class InProcess:
                 for text in texts[start : start + AT_ONCE]
             ]
             padded = pad_sequence(tokens, batch_first=True)
-            seen = pad_sequence([torch.ones_like(each) for each in tokens], batch_first=True)
-            logits = self._model(input_ids=padded, attention_mask=seen).logits[:, :-1].float().log_softmax(-1)
+            logits = self._logits(padded, tokens)[:, :-1].float().log_softmax(-1)
             chosen = logits.gather(2, padded[:, 1:, None])[:, :, 0]
             found += [row[: len(each) - 1].tolist() for row, each in zip(chosen, tokens, strict=True)]
         return found
+
+    def _logits(self, padded: torch.Tensor, tokens: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Read what all texts begin with once: decoys differ from their secret in a few tokens at the end."""
+        seen = pad_sequence([torch.ones_like(each) for each in tokens], batch_first=True)
+        alike = int((padded == padded[0]).all(dim=0).cumprod(dim=0).sum())
+        shared = min(alike, min(map(len, tokens)) - 1)
+        if len(tokens) == 1 or shared < 1:
+            return self._model(input_ids=padded, attention_mask=seen).logits
+        begun = self._model(input_ids=padded[:1, :shared], use_cache=True)
+        begun.past_key_values.batch_repeat_interleave(len(tokens))
+        rest = self._model(
+            input_ids=padded[:, shared:], attention_mask=seen, past_key_values=begun.past_key_values
+        )
+        return torch.cat([begun.logits.expand(len(tokens), -1, -1), rest.logits], dim=1)
 
     def writes(self, question: str) -> Answer:
         """Let the adapted model answer without a passage, greedily."""
