@@ -76,7 +76,8 @@ class InProcess:
         alike = int((padded == padded[0]).all(dim=0).cumprod(dim=0).sum())
         shared = min(alike, min(map(len, tokens)) - 1)
         if len(tokens) == 1 or shared < 1:
-            return self._model(input_ids=padded, attention_mask=seen).logits
+            alone: torch.Tensor = self._model(input_ids=padded, attention_mask=seen).logits
+            return alone
         begun = self._model(input_ids=padded[:1, :shared], use_cache=True)
         begun.past_key_values.batch_repeat_interleave(len(tokens))
         rest = self._model(
