@@ -18,6 +18,7 @@ from kiban.cli.asking import questions
 from kiban.cli.attacks import attacks
 from kiban.cli.chat_load import chat
 from kiban.cli.choosing import tools
+from kiban.cli.dating import dates
 from kiban.cli.output import Json, bars
 from kiban.cli.parsing import parse
 from kiban.cli.peers import peers
@@ -35,6 +36,7 @@ bench.command()(adapt)
 bench.command()(adapt_sets)
 bench.command()(attacks)
 bench.command()(chat)
+bench.command()(dates)
 bench.command()(parse)
 bench.command()(policy)
 bench.command()(scale)

@@ -120,6 +120,7 @@ class Passage:
     url: str = ""  # where a person opens the document; "" when its source does not say
     why: tuple[LaneRank, ...] = ()  # the lanes that found it
     sensitive: tuple[Finding, ...] = ()  # in `original`; only who makes training text asks for it
+    modified: datetime | None = None  # when its document was, with a time zone
 
 
 @dataclass(frozen=True, slots=True)

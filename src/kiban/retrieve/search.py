@@ -1,15 +1,16 @@
-"""Question → Passages, for one principal: understand → lanes → fuse → rerank → cut."""
+"""Question → Passages, for one principal: understand → lanes → fuse → dates → rerank → cut."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from kiban.domain.access import Principal
 from kiban.domain.course import step
 from kiban.domain.question import EVERYTHING, Passage, Scope, Synonyms, Turn
 from kiban.ports import Embedder, PictureEmbedder, SearchIndex, Tokenizer
-from kiban.retrieve import decompose, rewrite, synonyms
+from kiban.retrieve import dated, decompose, rewrite, synonyms
 from kiban.retrieve.fuse import explain, fuse
 from kiban.retrieve.plan import Lane, lane
 from kiban.retrieve.rerank import Reranking, rerank
@@ -39,6 +40,7 @@ def find(
     known: Synonyms = NO_SYNONYMS,
     reranking: Reranking | None = None,
     picture_embedder: PictureEmbedder | None = None,
+    today: date | None = None,
 ) -> list[Passage]:
     """Return what answers the question best among what `who` may read and `scope` holds, best first.
 
@@ -46,7 +48,8 @@ def find(
     or BM25 (lexical). Otherwise it is a weighted mean of all rankings, and of the reranker's if there is one,
     0..1, which compares passages of one question only. What the lane of pictures finds are the passages that
     the pictures stand beside; it needs `picture_embedder`. Of a question in two parts, the best for the whole
-    and for each part come in turns, and so their scores need not fall.
+    and for each part come in turns, and so their scores need not fall. With `today`, documents of the days
+    that a question asks for come first among what several rankings found.
     """
     exact = lane(index.visible_chunks(who, scope), exact_limit) is Lane.EXACT if DENSE in lanes else True
     depth = max(limit, DEPTH)
@@ -75,9 +78,12 @@ def find(
         weights = [
             reading.weight * WEIGHTS[name] for reading in readings for name in EVERY_LANE if name in lanes
         ]
+        days = today and len(rankings) > 1 and (dated.asked(part, today) or dated.asked(question, today))
         # Passages beyond the reranker's budget keep their order among themselves.
         kept = max(limit, 1) + (reranking.passages if reranking else 0)
-        passages = _fused(rankings, weights, kept)
+        passages = _fused(rankings, weights, None if days else kept)
+        if days:
+            passages = dated.prefer(passages, days)[:kept]
         if reranking:
             with step("rerank", passages=reranking.passages):
                 passages = rerank(part, passages, reranking)
@@ -108,7 +114,9 @@ def read(question: str, history: Sequence[Turn], known: Synonyms) -> Iterator[Re
     yield from others
 
 
-def _fused(rankings: Mapping[str, Sequence[Passage]], weights: Sequence[float], limit: int) -> list[Passage]:
+def _fused(
+    rankings: Mapping[str, Sequence[Passage]], weights: Sequence[float], limit: int | None
+) -> list[Passage]:
     if len(rankings) == 1:
         (only,) = rankings.values()
         return list(only)

@@ -262,6 +262,7 @@ class MemorySearch:
                     normalised=chunk.normalised,
                     score=0.0,
                     url=document.url,
+                    modified=document.modified,
                 )
                 vectors = self._library.vectors[key].items()
                 yield passage, chunk, {generation: of[number] for generation, of in vectors}

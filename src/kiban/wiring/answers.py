@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -152,6 +153,7 @@ class Answers:
             known=self._furniture.synonyms,
             reranking=self._furniture.reranking(_reranker(release)),
             picture_embedder=pictures,
+            today=datetime.now().astimezone().date(),
         )
         return without_repeats(found, limit)
 

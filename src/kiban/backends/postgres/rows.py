@@ -18,7 +18,7 @@ from kiban.document join kiban.zone on zone.id = zone_id
 PASSAGES = """
 select chunk.id, document.id, uri, title, version, page, sheet, slide, heading, anchor,
        span_start, span_end,
-       original, normalised, hit.score, url
+       original, normalised, hit.score, url, modified
 from hit join kiban.chunk on chunk.id = hit.chunk_id join kiban.document on document.id = chunk.document_id
 """
 
@@ -79,9 +79,20 @@ def passage(
     normalised: str,
     score: float,
     url: str,
+    modified: datetime | None,
 ) -> Passage:
     """Build from a row of PASSAGES."""
-    place, span = Place(page, sheet, slide, heading, anchor), Span(start, end)
     return Passage(
-        chunk_id, document_id, uri, title, version, place, span, original, normalised, float(score), url
+        chunk_id,
+        document_id,
+        uri,
+        title,
+        version,
+        Place(page, sheet, slide, heading, anchor),
+        Span(start, end),
+        original,
+        normalised,
+        float(score),
+        url,
+        modified=modified,
     )
