@@ -29,7 +29,7 @@ def test_a_choice_is_right_when_what_is_needed_is_called_and_nothing_else(
     asked: Asked, calls: list[tuple[str, str]], rightly: bool, wholly: bool
 ) -> None:
     made = tuple(ToolCall("call_1", name, arguments) for name, arguments in calls)
-    chosen = Chosen(asked, made, 0.1)
+    chosen = Chosen(asked, made)
     assert (chosen.rightly, chosen.wholly) == (rightly, wholly)
 
 

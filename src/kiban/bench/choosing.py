@@ -6,8 +6,8 @@ other half, some of which are about what the tools are about. The model is asked
 
 from __future__ import annotations
 
+import asyncio
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +19,7 @@ from kiban.domain.question import ToolCall, Tools
 from kiban.ports import Generator
 
 Json = dict[str, Any]
+AT_ONCE = 8
 
 
 def _tool(name: str, description: str, **properties: str) -> Json:
@@ -101,7 +102,6 @@ class Chosen:
 
     asked: Asked
     calls: tuple[ToolCall, ...]
-    seconds: float
 
     @property
     def rightly(self) -> bool:
@@ -123,13 +123,15 @@ class Chosen:
 
 async def choose(generator: Generator, model: str, choice: str, asked: Sequence[Asked]) -> list[Chosen]:
     """Let a model choose for each question. `choice`: "auto", or "required". Raises PartUnavailable."""
-    chosen = []
-    for one in asked:
-        tools = Tools(json.dumps(TOOLS, ensure_ascii=False), json.dumps(choice))
-        began = time.perf_counter()
-        decided = await decide(one.question, (), tools, generator=generator, model=model)
-        chosen.append(Chosen(one, decided.calls, time.perf_counter() - began))
-    return chosen
+    tools = Tools(json.dumps(TOOLS, ensure_ascii=False), json.dumps(choice))
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def chosen(one: Asked) -> Chosen:
+        async with places:
+            decided = await decide(one.question, (), tools, generator=generator, model=model)
+        return Chosen(one, decided.calls)
+
+    return await asyncio.gather(*map(chosen, asked))
 
 
 def _follows(call: ToolCall) -> bool:

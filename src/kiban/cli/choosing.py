@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -37,7 +36,7 @@ def tools(as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps({what: _told(of) for what, of in found.items()}, indent=1))
         return
-    shown = Table("", "questions", "chosen rightly", "and the arguments", "calls", "by the schema", "s p50")
+    shown = Table("", "questions", "chosen rightly", "and the arguments", "calls", "by the schema")
     for what, of in found.items():
         shown.add_row(what, *map(str, _told(of).values()))
     Console().print(shown)
@@ -46,7 +45,7 @@ def tools(as_json: Json = False) -> None:
         Console().print(f"{one.asked.question} → {calls}", markup=False, highlight=False)
 
 
-def _told(chosen: Sequence[Chosen]) -> dict[str, float]:
+def _told(chosen: Sequence[Chosen]) -> dict[str, int]:
     calling = [one for one in chosen if one.calls]
     return {
         "questions": len(chosen),
@@ -54,5 +53,4 @@ def _told(chosen: Sequence[Chosen]) -> dict[str, float]:
         "wholly": sum(one.wholly for one in chosen),
         "calls": len(calling),
         "valid": sum(one.valid for one in calling),
-        "seconds": round(statistics.median(one.seconds for one in chosen), 1),
     }
