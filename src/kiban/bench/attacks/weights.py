@@ -164,7 +164,7 @@ def membership(stage: Stage) -> Figure:
         f"> {audit.SEPARABLE}: learning by heart is seen",
         inside > audit.SEPARABLE,
         2 * CODES,
-        "with so few sentences, chance alone gives 0.2 to 0.8 among the never seen",
+        "with so few sentences, chance alone gives 0.12 to 0.88 among the never seen",
     )
 
 
