@@ -24,7 +24,7 @@ from kiban.cli.parsing import parse
 from kiban.cli.peers import peers
 from kiban.cli.policing import policy
 from kiban.cli.quick import quick
-from kiban.cli.scale import scale
+from kiban.cli.scale import scale, width
 from kiban.cli.secrets import secrets
 from kiban.retrieve.rerank import Reranking
 
@@ -40,6 +40,7 @@ bench.command()(dates)
 bench.command()(parse)
 bench.command()(policy)
 bench.command()(scale)
+bench.command()(width)
 bench.command()(peers)
 bench.command()(quick)
 bench.command()(secrets)

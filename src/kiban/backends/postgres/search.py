@@ -40,17 +40,17 @@ with hit as materialized (
     select chunk_id, score from ({{lanes}}) as lane order by score desc, chunk_id limit %(limit)s
 ) {rows.PASSAGES} order by hit.score desc, chunk.id
 """
-# That may be seen, and which of them have a graph.
+# That may be seen, and how many chunks those have that have a graph.
 ZONES = """
-select id, exists (select from kiban.graph where generation_id = %s and zone_id = id) from kiban.zone
-order by id
+select id, case when exists (select from kiban.graph where generation_id = %s and zone_id = id)
+    then (select coalesce(sum(chunks), 0) from kiban.zone_tally where zone_id = id) end
+from kiban.zone order by id
 """
 GRAPH_SETTINGS = """
 select set_config('hnsw.iterative_scan', 'strict_order', true), set_config('hnsw.ef_search', %s, true),
        set_config('enable_sort', 'off', true)
 """
-EF_SEARCH = 400  # neighbours a walk keeps in view, four for each of the hundred that fusion asks for
-
+NARROWEST, WIDEST = 400, 1000  # neighbours a walk keeps in view: four for each of a hundred; pgvector's most
 
 AUDIENCE = "select readers from kiban.document join kiban.zone on zone.id = zone_id where document.id = %s"
 # An address has no folder that one would narrow a question to.
@@ -142,7 +142,7 @@ class PostgresSearch:
         """Unless `exact`, large zones are searched through their graphs, and the others exactly."""
         with self._reading(who) as tx:
             zones = tx.execute(ZONES, [generation]).fetchall()
-            graphs = [] if exact else [zone for zone, has_graph in zones if has_graph]
+            graphs = {} if exact else {zone: int(chunks) for zone, chunks in zones if chunks is not None}
             shape = {
                 "generation": generation,
                 "dimensions": len(vector),
@@ -150,7 +150,7 @@ class PostgresSearch:
             }
             lanes = [EXACT.format(**shape), *(GRAPH.format(zone=zone, **shape) for zone in graphs)]
             if graphs:
-                tx.execute(GRAPH_SETTINGS, [str(max(EF_SEARCH, limit))])
+                tx.execute(GRAPH_SETTINGS, [str(max(width(max(graphs.values())), limit))])
             compared = [zone for zone, _ in zones if zone not in graphs]
             found = tx.execute(
                 NEAREST.format(lanes="union all".join(lanes)).encode(),
@@ -179,6 +179,15 @@ class PostgresSearch:
     def _reading(self, who: Principal) -> AbstractContextManager[Connection]:
         each_of = who.groups if who.together else ()
         return self._postgres.reading(who.groups | {EVERYONE}, self._cut, each_of=each_of)
+
+
+def width(chunks: int) -> int:
+    """Return how many neighbours a walk through a graph of so many chunks keeps in view.
+
+    Measured: 400 find .99 of the hundred nearest among 25,000, and 700 among 100,000.
+    """
+    wide: float = NARROWEST * (chunks / 25_000) ** 0.4
+    return min(max(round(wide), NARROWEST), WIDEST)
 
 
 class PostgresDirectory:
