@@ -9,38 +9,21 @@ import pytest
 
 from kiban.backends.postgres.connect import Postgres
 from kiban.domain.access import Principal
-from kiban.domain.learning import Weights
 from kiban.domain.question import Passage
 from kiban.errors import GenerationInUse, NoSuchGeneration, SettingsError, UnfitGeneration
 from kiban.ingest.chunking import CHUNKING
 from kiban.release import ledger
 from kiban.settings import Settings
-from kiban.testing import HashEmbedder, PatternDetector
 from kiban.wiring.answers import Answers
 from kiban.wiring.documents import Documents
-from kiban.wiring.furniture import Furniture
 from kiban.wiring.generations import Generations
 from kiban.wiring.records import Records
 from kiban.wiring.releases import Releases
+from tests.small_house import SmallFurniture
 
 SOMEONE, HR = Principal("someone", frozenset()), Principal("aoi", frozenset({"hr"}))
 RULES = "第1条 出張の旅費は実費とする。宿泊費は一泊につき一万円を限度とする。\n\n" * 8
 PAY = "給与は毎月二十五日に支払う。\n\n" * 20
-
-
-class QuietFurniture(Furniture):
-    """The house's own furniture, but for the test's database and models without weights."""
-
-    def __init__(self, settings: Settings, postgres: Postgres) -> None:
-        super().__init__(settings)
-        self.postgres = postgres
-        self.detector = PatternDetector()  # type: ignore[assignment]
-        self.base_embedder = Weights(Path("/models/quick"), "q" * 64)
-        self.llm = Weights(Path("/models/llm"), "l" * 64)
-        self.quick = HashEmbedder()
-
-    def embedder(self, weights: Weights) -> HashEmbedder:  # type: ignore[override]
-        return self.quick
 
 
 class House:
@@ -50,7 +33,7 @@ class House:
             (self.folder / name).mkdir(parents=True)
             (self.folder / name / f"{name}.md").write_text(text)
             (self.folder / name / ".readers.yaml").write_text(f"readers: [{reader}]")
-        self.furniture = QuietFurniture(Settings(state=folder, documents=self.folder), postgres)
+        self.furniture = SmallFurniture(Settings(state=folder, documents=self.folder), postgres)
         self.releases = Releases(self.furniture)
         self.generations = Generations(self.furniture, self.releases)
         self.answers = Answers(self.furniture, self.releases, Records(self.furniture))
