@@ -228,7 +228,7 @@ class SearchIndex(Protocol):
         ...
 
     def browse(self, who: Principal) -> list[Passage]:
-        """Return every chunk the principal may read, by document and ordinal; score is 0."""
+        """Return every chunk the principal may read, by source, URI and ordinal; score is 0."""
         ...
 
     def sensitive(self, who: Principal, chunk_ids: Sequence[int]) -> Mapping[int, tuple[Finding, ...]]:

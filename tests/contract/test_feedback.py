@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -24,16 +24,25 @@ THUMB = Feedback(
 )
 
 
+@dataclass(frozen=True)
+class Shelf:
+    """An empty box beside a document for everyone and one for hr."""
+
+    box: FeedbackBox
+    common: int
+    restricted: int
+
+
 @pytest.fixture(params=["memory", "postgres"])
-def box(request: pytest.FixtureRequest) -> FeedbackBox:
-    """Give an empty box beside document 1, for everyone, and document 2, for hr."""
-    audiences = {number: Audience(frozenset({group})) for number, group in enumerate(READERS.values(), 1)}
+def shelf(request: pytest.FixtureRequest) -> Shelf:
     if request.param == "memory":
-        return MemoryFeedback(audiences.__getitem__)
+        audiences = {number: Audience(frozenset({group})) for number, group in enumerate(READERS.values(), 1)}
+        return Shelf(MemoryFeedback(audiences.__getitem__), 1, 2)
     postgres: Postgres = request.getfixturevalue("postgres")
     arrivals = [arrival(uri, "休暇は12日。", readers=[group]) for uri, group in READERS.items()]
     PostgresLibrary(postgres).put("files", arrivals, {})
-    return PostgresFeedback(postgres)
+    ids = {document.uri: document.id for document in PostgresLibrary(postgres).documents()}
+    return Shelf(PostgresFeedback(postgres), ids["all.md"], ids["hr.md"])
 
 
 def about(document_id: int) -> Feedback:
@@ -41,31 +50,31 @@ def about(document_id: int) -> Feedback:
     return replace(THUMB, rating=Rating.DOWN, correction="12日", evidence=proof)
 
 
-def test_what_is_kept_comes_back(box: FeedbackBox) -> None:
-    first, second = box.keep(about(1)), box.keep(THUMB)
-    kept = box.all()
+def test_what_is_kept_comes_back(shelf: Shelf) -> None:
+    first, second = shelf.box.keep(about(shelf.common)), shelf.box.keep(THUMB)
+    kept = shelf.box.all()
     assert [one.id for one in kept] == [first, second]
-    assert replace(kept[0], id=0, at=THUMB.at, comment="") == replace(about(1), comment="")
+    assert replace(kept[0], id=0, at=THUMB.at, comment="") == replace(about(shelf.common), comment="")
     assert kept[1].evidence is None and not kept[1].teaches
 
 
-def test_a_curator_sees_what_is_about_documents_they_may_read(box: FeedbackBox) -> None:
-    common, restricted = box.keep(about(1)), box.keep(about(2))
-    box.keep(THUMB)
-    assert {one.id for one in box.visible(MORI)} == {common, restricted}
-    assert [one.id for one in box.visible(SATO)] == [common]
+def test_a_curator_sees_what_is_about_documents_they_may_read(shelf: Shelf) -> None:
+    common, restricted = shelf.box.keep(about(shelf.common)), shelf.box.keep(about(shelf.restricted))
+    shelf.box.keep(THUMB)
+    assert {one.id for one in shelf.box.visible(MORI)} == {common, restricted}
+    assert [one.id for one in shelf.box.visible(SATO)] == [common]
     with pytest.raises(NoSuchFeedback):
-        box.decide(restricted, SATO, True, "")
+        shelf.box.decide(restricted, SATO, True, "")
     with pytest.raises(NoSuchFeedback):
-        box.decide(999, MORI, True, "")
+        shelf.box.decide(999, MORI, True, "")
 
 
-def test_two_curators_approve_and_one_objects(box: FeedbackBox) -> None:
-    number = box.keep(about(1))
-    assert not box.decide(number, MORI, True, "確かに").approved
-    assert box.decide(number, SATO, True, "").approved
-    assert box.decide(number, SATO, False, "古い").refused
-    (kept,) = box.visible(MORI)
+def test_two_curators_approve_and_one_objects(shelf: Shelf) -> None:
+    number = shelf.box.keep(about(shelf.common))
+    assert not shelf.box.decide(number, MORI, True, "確かに").approved
+    assert shelf.box.decide(number, SATO, True, "").approved
+    assert shelf.box.decide(number, SATO, False, "古い").refused
+    (kept,) = shelf.box.visible(MORI)
     assert {(one.curator, one.approves, one.reason) for one in kept.decisions} == {
         ("mori", True, "確かに"), ("sato", False, "古い"),
     }  # fmt: skip

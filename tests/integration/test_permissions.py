@@ -345,3 +345,11 @@ def test_each_source_has_its_own_say_about_groups(postgres: Postgres) -> None:
     assert directory.groups_of("sato") == {"hr", "rnd"}
     library.set_memberships("handbook", {})
     assert directory.groups_of("sato") == {"rnd"}
+
+
+def test_the_number_of_a_document_tells_nothing_of_others(postgres: Postgres) -> None:
+    names = [f"{letter}.md" for letter in "abcdefghijklmnopqrst"]
+    PostgresLibrary(postgres).put("files", [arrival(name, "of everyone") for name in names], {})
+    drawn = [one.id for one in PostgresSearch(postgres).documents(PRINCIPALS[0])]
+    assert drawn != sorted(drawn) and all(0 < number < 2**52 for number in drawn)
+    assert max(drawn) - min(drawn) > 2**40  # were they counted, twenty would stand close together

@@ -246,7 +246,7 @@ class MemorySearch:
 
     def _visible(self, who: Principal) -> Iterator[tuple[Passage, Chunk, dict[int, Vector]]]:
         """Yield what `who` may read by document and ordinal, with each chunk's vectors by generation."""
-        for document in sorted(self.documents(who), key=lambda document: document.id):
+        for document in self.documents(who):
             key = (document.source, document.uri)
             arrival = self._library.arrivals.get(key)
             for number, chunk in enumerate(arrival.chunks if arrival else ()):

@@ -109,14 +109,14 @@ where id in (
     select id from kiban.document
     where source = %(source)s and state in ('waiting', 'failed') and due <= now()
         and (deaths > 0) = %(suspect)s
-    order by due, id limit %(count)s for update skip locked
+    order by due, uri limit %(count)s for update skip locked
 )
 """
 
 TAKEN = """
 select uri, tag, size, readers, url, modified, identity, version,
        case when exists (select from kiban.chunk where document_id = document.id) then sha256 else '' end
-from kiban.document join kiban.zone on zone.id = zone_id where lease = %s order by document.id
+from kiban.document join kiban.zone on zone.id = zone_id where lease = %s order by uri
 """
 
 FAIL = """

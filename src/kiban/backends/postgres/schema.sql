@@ -54,6 +54,12 @@ create table if not exists kiban.document (
     unique (source, uri),
     unique (id, zone_id)
 );
+-- Numbers that others get to see are drawn, not counted: a gap would tell that something is stored elsewhere.
+-- 52 random bits of a version 4 UUID (RFC 9562), which JSON and JavaScript carry without loss.
+create or replace function kiban.drawn() returns bigint language sql volatile as $$
+    select ('x' || right(replace(gen_random_uuid()::text, '-', ''), 13))::bit(52)::bigint
+$$;
+alter table kiban.document alter column id drop identity if exists, alter column id set default kiban.drawn();
 alter table kiban.document
     add column if not exists tag text not null default '',  -- as the source last said
     add column if not exists url text not null default '',
@@ -348,6 +354,7 @@ create table if not exists kiban.feedback (
     quote text,
     check (num_nulls(document_id, version, span_start, span_end, quote) in (0, 5))
 );
+alter table kiban.feedback alter column id drop identity if exists, alter column id set default kiban.drawn();
 create index if not exists feedback_document on kiban.feedback (document_id);
 
 create table if not exists kiban.decision (

@@ -113,7 +113,7 @@ class PostgresSearch:
 
     def browse(self, who: Principal) -> list[Passage]:
         with self._reading(who) as tx:
-            found = tx.execute(f"{BROWSE} order by document.id, chunk.ordinal")
+            found = tx.execute(f"{BROWSE} order by source, uri, ordinal")
             return [rows.passage(*row) for row in found]
 
     def read(self, who: Principal, document_id: int) -> list[Passage]:
