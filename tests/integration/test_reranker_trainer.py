@@ -205,10 +205,10 @@ def test_what_it_learnt_is_judged_by_what_search_finds_with_it(base: Path, tmp_p
     gold = [passage for passage in everything if "oil" in passage.original]
     asked = [
         Question(
-            f"pump days item{number}", "oil", passage.original, passage.chunk_id, Span(0, 3),
-            replace(LINEAGE, document_id=passage.document_id), ALL,
+            f"pump days item{passage.uri.removesuffix('.md')}", "oil", passage.original, passage.chunk_id,
+            Span(0, 3), replace(LINEAGE, document_id=passage.document_id), ALL,
         )
-        for number, passage in enumerate(gold)
+        for passage in gold
     ]  # fmt: skip
     reading = Reranking(CrossEncoderReranker(weights.path, "cpu"), passages=8, weight=0.7)
     old, new = ([ask(question.text, how) for question in asked] for how in (None, reading))

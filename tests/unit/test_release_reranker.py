@@ -26,7 +26,7 @@ NOT_RERANKED = replace(RERANKED, reranker_earned=False, embedder_earned=True)
 @pytest.fixture
 def furniture(tmp_path: Path) -> SimpleNamespace:
     house = SimpleNamespace(
-        settings=SimpleNamespace(llm="qwen", state=tmp_path, canary=()),
+        settings=SimpleNamespace(llm="qwen", state=tmp_path, canary=(), shadow_questions=0),
         llm=Weights(tmp_path / "llm", "l" * 64),
         base_embedder=Weights(tmp_path / "e5", "e" * 64),
         generation=lambda embedder: 1,

@@ -34,17 +34,16 @@ CUT_SHORT_AT_MOST = 0.02  # share of rows
 class RerankerTrainer:
     """Teaches an encoder to read a question and a passage together (Nogueira & Cho, arXiv 1901.04085).
 
-    The base is an embedder's folder, whose lower layers get a new head (arXiv 2004.03844: most of what is
-    needed lies there), or a cross-encoder's, which goes on from where it is. Every passage is told apart as
-    answering or not, by binary cross entropy against the retriever's own look-alikes, and not ranked within
-    its list: search adds the score to another one, and so it has to mean the same for every question. Word
-    embeddings, most of the weights, stay.
+    The base is an embedder's folder, whose layers get a new head, or a cross-encoder's, which goes on from
+    where it is. Every passage is told apart as answering or not, by binary cross entropy against the
+    retriever's own look-alikes, and not ranked within its list: search adds the score to another one, and so
+    it has to mean the same for every question. Word embeddings, most of the weights, stay.
     Equal inputs on an equal machine give equal weights, whether interrupted or not.
     """
 
     base: Path
     device: str = "cpu"  # "cpu" or "cuda"
-    layers: int = 6  # of an embedder that are kept, the lowest: reading again costs time at every question
+    layers: int = 12  # of an embedder that are kept, the lowest; with six of twelve it learnt nothing
     epochs: int = 1
     learning_rate: float = 1e-4
     batch: int = 32  # questions with a passage, per step
