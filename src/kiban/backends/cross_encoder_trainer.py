@@ -47,6 +47,7 @@ class RerankerTrainer:
     epochs: int = 1
     learning_rate: float = 1e-4
     batch: int = 32  # questions with a passage, per step
+    at_once: int = 8  # of these; all of them, at full length, take nine gigabytes
     negatives: int = 4  # look-alikes of a question, at most
     longest: int = cross_encoder.LONGEST  # tokens of a question and a passage
     seed: int = 17
@@ -110,9 +111,11 @@ class RerankerTrainer:
             )
 
     def _arguments(self, checkpoints: Path) -> CrossEncoderTrainingArguments:
+        parts = max(1, self.batch // self.at_once)
         return CrossEncoderTrainingArguments(
             num_train_epochs=self.epochs,
-            per_device_train_batch_size=self.batch,
+            per_device_train_batch_size=self.batch // parts,
+            gradient_accumulation_steps=parts,
             learning_rate=self.learning_rate,
             bf16=has_bfloat16(self.device),
             **training.arguments(
