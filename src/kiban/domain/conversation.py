@@ -21,8 +21,8 @@ class Conversation:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a question stands, without a word of it."""
+class ExchangeKey:
+    """What finds a question, without a word of it."""
 
     subject: str  # whose conversation it is in
     conversation: str

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kiban.domain.access import Principal
-from kiban.domain.conversation import Exchange, Place
+from kiban.domain.conversation import Exchange, ExchangeKey
 from kiban.domain.question import Turn
 from kiban.domain.release import Release
 from kiban.domain.roles import Right
@@ -60,11 +60,11 @@ class Shadow:
         return replayed
 
     def _asked(self, most: int, old: Release, new: Release) -> Iterator[_Question]:
-        for place in self._furniture.conversations.newest(most, OF_ONE_PERSON):
-            caller = self._identity.seated(place.subject)
+        for key in self._furniture.conversations.newest(most, OF_ONE_PERSON):
+            caller = self._identity.seated(key.subject)
             if Right.ASK in caller.rights and _may_differ(old, new, caller.who):
-                said = self._conversations.read(place.conversation, caller.who)
-                if question := _question(place, said, caller.who):
+                said = self._conversations.read(key.conversation, caller.who)
+                if question := _question(key, said, caller.who):
                     yield question
 
     def _both(self, question: _Question, old: Release, new: Release, *, new_first: bool) -> Replayed | None:
@@ -85,17 +85,17 @@ class Shadow:
         return Replayed(person, seen[old], seen[new])
 
 
-def _question(place: Place, said: Sequence[Exchange], who: Principal) -> _Question | None:
+def _question(key: ExchangeKey, said: Sequence[Exchange], who: Principal) -> _Question | None:
     """Return a question with what was said before it; None where its asker may not read all of that now, or
     deleted it meanwhile: without it, it would be another question."""
-    if place.number >= len(said):
+    if key.number >= len(said):
         return None
     turns = list[Turn]()
-    for before in said[: place.number]:
+    for before in said[: key.number]:
         if before.answer is None:
             return None
         turns += [Turn("user", before.question), Turn("assistant", before.answer.text)]
-    return _Question(who, said[place.number].question, tuple(turns))
+    return _Question(who, said[key.number].question, tuple(turns))
 
 
 def _may_differ(old: Release, new: Release, who: Principal) -> bool:

@@ -13,7 +13,7 @@ from kiban.backends.postgres import rows
 from kiban.backends.postgres.connect import Connection, Postgres
 from kiban.backends.postgres.copying import storable
 from kiban.domain.access import EVERYONE, Principal
-from kiban.domain.conversation import LONGEST_TITLE, Conversation, Exchange, Place
+from kiban.domain.conversation import LONGEST_TITLE, Conversation, Exchange, ExchangeKey
 from kiban.domain.question import Answer, Citation
 from kiban.domain.text import Span
 
@@ -90,11 +90,11 @@ class PostgresConversations:
             said = tx.execute(READ, [id]).fetchall()
             return [Exchange(question, at, kept and _answer(tx, kept)) for question, at, kept in said]
 
-    def newest(self, limit: int, of_one_person: int) -> list[Place]:
+    def newest(self, limit: int, of_one_person: int) -> list[ExchangeKey]:
         """Return where the newest questions stand, of all people in turn. Their words are `read` as the
         person whose they are."""
         with self._postgres.writing() as tx:
-            return [Place(*row) for row in tx.execute(NEWEST, [of_one_person, limit])]
+            return [ExchangeKey(*row) for row in tx.execute(NEWEST, [of_one_person, limit])]
 
     def delete(self, id: str, who: Principal) -> bool:
         """Forget a conversation; tell whether `who` had it."""
