@@ -84,6 +84,12 @@ def test_words_stay_and_layers_above_those_wanted_are_left_out(base: Path, tmp_p
     assert json.loads((weights.path / "config.json").read_text())["num_hidden_layers"] == 1
 
 
+def test_without_a_wish_all_layers_stay(base: Path, tmp_path: Path) -> None:
+    weights = RerankerTrainer(base, batch=12).train(PAIRS, tmp_path / "out", lambda done, total, what: None)
+    kept, had = (json.loads((folder / "config.json").read_text()) for folder in (weights.path, base))
+    assert kept["num_hidden_layers"] == had["num_hidden_layers"] > 1
+
+
 def test_a_reranker_is_taught_further_from_its_own_head(tmp_path: Path) -> None:
     before = make_cross_encoder(tmp_path / "base")
     weights = train(before, tmp_path / "out", layers=1, learning_rate=0.0)

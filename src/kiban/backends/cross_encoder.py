@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from kiban.errors import BadWeights
 LONGEST = 512  # tokens of a question and a passage
 STEPS = (64, 32, 16, 8, 4)  # passages a budget may be: far apart, so that two starts agree
 TRIALS = 3
+EVERY_LAYER = sys.maxsize
 
 
 class CrossEncoderReranker:

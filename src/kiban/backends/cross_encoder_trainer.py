@@ -43,7 +43,7 @@ class RerankerTrainer:
 
     base: Path
     device: str = "cpu"  # "cpu" or "cuda"
-    layers: int = 12  # of an embedder that are kept, the lowest; with six of twelve it learnt nothing
+    layers: int = cross_encoder.EVERY_LAYER  # of an embedder, from the lowest; six of twelve learnt nothing
     epochs: int = 1
     learning_rate: float = 1e-4
     batch: int = 32  # questions with a passage, per step
