@@ -67,6 +67,11 @@ def adapt(then_judge: bool = True) -> str:
 
 
 @task(cache_policy=NO_CACHE)
+def propose_base() -> Candidate:
+    return house().other_base.propose()
+
+
+@task(cache_policy=NO_CACHE)
 def evaluate(candidate: Candidate, again: bool) -> Verdict:
     return house().evidence.judge(candidate, again=again)
 
@@ -97,4 +102,16 @@ def judge(candidate_id: str | None = None, then_promote: bool = True, again: boo
     if then_promote and verdict.outcome is Outcome.PASS:
         settle = propose if house().furniture.settings.approval else promote
         settle(candidate, verdict)
+    return verdict
+
+
+@flow(name="judge-base")
+def judge_base(then_promote: bool = True, again: bool = False) -> Verdict:
+    """Judge the other base model of the settings against what answers now, adapters and all.
+
+    Args:
+        then_promote: Release it if the verdict is "pass", or let it wait for a person if the settings say so.
+        again: Ask every question again, even if the same was judged before.
+    """
+    verdict: Verdict = judge(propose_base().id, then_promote, again)
     return verdict

@@ -9,7 +9,7 @@ from prefect import serve
 from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Interval
 
-from flows.adapt import adapt, judge
+from flows.adapt import adapt, judge, judge_base
 from flows.generation import build_generation
 from flows.ingest import drain, ingest
 from flows.nightly import nightly
@@ -46,6 +46,7 @@ def deployments(schedules: Mapping[str, timedelta]) -> list[RunnerDeployment]:
         adapt_zones.to_deployment("weekly", cron="0 4 * * 0", concurrency_limit=1),
         adapt_zone.to_deployment("by-hand", concurrency_limit=1),
         judge.to_deployment("by-hand", concurrency_limit=1),
+        judge_base.to_deployment("by-hand", concurrency_limit=1),
         nightly.to_deployment("nightly", cron="30 3 * * *", concurrency_limit=1),
         build_generation.to_deployment("by-hand", concurrency_limit=1),
         tend.to_deployment("tend", cron="*/3 * * * *", concurrency_limit=1),

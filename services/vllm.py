@@ -1,4 +1,5 @@
-"""The command that starts the model server: `python -m services.vllm` becomes vLLM. No logic lives here.
+"""The command that starts a model server: `python -m services.vllm [other]` becomes vLLM, with the base model
+of the settings or the other one. No logic lives here.
 
 infra/compose.yaml starts the same server with the same flags; a test holds them together.
 """
@@ -6,6 +7,7 @@ infra/compose.yaml starts the same server with the same flags; a test holds them
 from __future__ import annotations
 
 import os
+import sys
 
 from kiban.settings import ROOT, Settings, load
 from kiban.stack import environment, machine
@@ -37,13 +39,16 @@ def flags(rank: int, adapters: int, parser: str = "hermes", *, gpu: bool) -> lis
     ]  # fmt: skip
 
 
-def command(settings: Settings) -> list[str]:
+def command(settings: Settings, *, other: bool = False) -> list[str]:
+    llm, port = settings.llm, settings.vllm_port
+    if other:
+        llm, port = settings.other_llm, settings.other_vllm_port
     # Not `vllm serve`: it asks for the version of a package "vllm", which the CPU build is not called.
     return [
         str(ROOT / ".venv-serve" / "bin" / "python"), "-m", "vllm.entrypoints.launchers.api_server.entry",
-        "--model", str(environment.llm_folder(settings)),
+        "--model", str(environment.llm_folder(settings, llm)),
         "--host", settings.host,
-        "--port", str(settings.vllm_port),
+        "--port", str(port),
         *flags(settings.lora_rank, settings.adapters_at_once, settings.tool_call_parser, gpu=gpu(settings)),
     ]  # fmt: skip
 
@@ -67,5 +72,5 @@ def variables(settings: Settings) -> dict[str, str]:
 
 if __name__ == "__main__":
     chosen = load()
-    words = command(chosen)
+    words = command(chosen, other=sys.argv[1:] == ["other"])
     os.execve(words[0], words, {**os.environ, **variables(chosen)})

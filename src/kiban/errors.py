@@ -4,8 +4,9 @@ KibanError
 ├── SettingsError              a field of kiban.toml or the environment is wrong
 ├── PartError                  a part of the stack
 │   ├── PartUnavailable          does not answer
-│   │   └── ModelUnwell            answers, but not with the model we asked for
-│   │       └── UnknownModel         which it does not serve
+│   │   ├── ModelUnwell            answers, but not with the model we asked for
+│   │   │   └── UnknownModel         which it does not serve
+│   │   └── NotServed              no server here has the base model of the release
 │   ├── PartRefused              cannot start on this machine
 │   ├── TooLong                  the model cannot read so much at once
 │   └── UnsafeRole               Postgres would not enforce permissions
@@ -86,6 +87,10 @@ class ModelUnwell(PartUnavailable):
 
 class UnknownModel(ModelUnwell):
     """The server does not serve this model."""
+
+
+class NotServed(PartUnavailable):
+    """No model server of this house has the base model of the release."""
 
 
 class PartRefused(PartError):

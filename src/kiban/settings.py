@@ -79,6 +79,7 @@ class Settings(BaseSettings):
     prefect_port: int = Field(8702, ge=1, le=65535, description="Embedded Prefect server")
     mlflow_port: int = Field(8703, ge=1, le=65535, description="Embedded MLflow server")
     vllm_port: int = Field(8704, ge=1, le=65535, description="Embedded vLLM server")
+    other_vllm_port: int = Field(8706, ge=1, le=65535, description="Embedded vLLM server of other_llm")
     postgres_dsn: str | None = Field(None, description="An existing Postgres >= 16 with pgvector >= 0.8.2")
     postgres_replica_dsn: str | None = Field(
         None, description="A streaming replica of it, asked while it has heard of every change of readers"
@@ -86,6 +87,7 @@ class Settings(BaseSettings):
     prefect_api_url: str | None = Field(None, description="An existing Prefect 3 server, ending in /api")
     mlflow_tracking_uri: str | None = Field(None, description="An existing MLflow 3 server")
     vllm_urls: tuple[str, ...] = Field((), description="Existing vLLM servers, e.g. http://gpu1:8000")
+    other_vllm_urls: tuple[str, ...] = Field((), description="Existing vLLM servers that have other_llm")
     tool_call_parser: str = Field(
         "hermes", description="How the embedded vLLM reads calls of tools in what the LLM writes; vLLM's name"
     )
@@ -106,6 +108,11 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "gpu"] = Field("auto", description="What trains and serves")
     llm: str = Field(
         "qwen2.5-coder-0.5b-instruct", description="A name `kiban models` knows, a folder or a hub id"
+    )
+    other_llm: str = Field(
+        "",
+        description="Another base model, with servers of its own beside those of llm, to be judged by `kiban "
+        "judge --other-llm` against what answers now; named as llm is",
     )
     embedder: str = Field(
         "multilingual-e5-small", description="A name `kiban models` knows, a folder or a hub id"

@@ -149,7 +149,7 @@ def test_a_restarted_server_gets_the_adapter_again(stack: Stack, house: House, p
     for process in [*psutil.Process(server["pid"]).children(recursive=True), psutil.Process(server["pid"])]:
         process.kill()
     stack.kiban("up")
-    assert promoted.adapter in house.furniture.adapters.adapters()
+    assert promoted.adapter in house.furniture.base.adapters.adapters()
     assert ask(stack, "alice", "How many seats has the canteen?")["release"] == promoted.id
 
 

@@ -61,12 +61,12 @@ def test_nobody_fails_while_releases_are_swapped_and_going_back_is_routing(
     with Stage(Furniture(Settings()), scale=0.01, hashed=True) as stage:
         with answering(stage, urls=[URL]) as house:
             releases, enough = [house.adapted(number, **layer()) for number in (1, 2)], threading.Event()
-            judged = deploy.probabilities(house.furniture.adapters, str(releases[0].adapter))
+            judged = deploy.probabilities(house.furniture.base.adapters, str(releases[0].adapter))
             swapping = threading.Thread(target=lambda: flips.extend(swap(house, releases, enough)))
             swapping.start()
             received = house.ask_all(QUESTIONS)
             drift = deploy.prove_parity(
-                house.furniture.adapters, str(releases[0].adapter), judged, deploy.CANARIES
+                house.furniture.base.adapters, str(releases[0].adapter), judged, deploy.CANARIES
             )
             enough.set()
             swapping.join()

@@ -103,7 +103,7 @@ def test_each_is_answered_by_the_weights_of_what_they_may_read(
 ) -> None:
     everyones, hrs, labs = (weights_of(company, audience) for audience in released)
     assert None not in (everyones, hrs, labs) and len({everyones, hrs, labs}) == 3
-    assert company.furniture.adapters.adapters() == {everyones, hrs, labs}
+    assert company.furniture.base.adapters.adapters() == {everyones, hrs, labs}
     about_hr, about_lab = question(HR, 4), question(LAB, 4)
     assert company.ask(about_hr, "hr")[0] == hrs
     assert company.ask(about_lab, "lab")[0] == labs
@@ -208,11 +208,11 @@ def test_a_server_that_forgot_a_zones_adapter_is_answered_for_by_everyones(
     company: ZonedHouse, released: dict[Audience, Candidate], models: Path
 ) -> None:
     with naming_itself().serving() as restarted:
-        company.furniture.__dict__.pop("generator", None), company.furniture.__dict__.pop("adapters").close()
-        company.furniture.__dict__["vllm_urls"] = (restarted,)
+        company.furniture.__dict__.pop("bases")[0].close()
+        company.furniture.settings = company.furniture.settings.model_copy(update={"vllm_urls": (restarted,)})
         everyones = weights_of(company, ALL)
         release = company.house.releases.in_force()
-        company.furniture.adapters.load(everyones, Path(release.adapter_path or ""))
+        company.furniture.base.adapters.load(everyones, Path(release.adapter_path or ""))
         assert company.ask(question(HR, 4), "hr")[0] == everyones
         assert company.house.releases.converge()
         assert company.ask(question(HR, 4), "hr")[0] == weights_of(company, HR)

@@ -45,7 +45,8 @@ def evidence(url: str, readers: Readers) -> Evidence:
         settings=SimpleNamespace(hosted_model="base"),
     )
     releases: Any = SimpleNamespace(base="base")
-    return Evidence(furniture, releases, readers)  # type: ignore[arg-type]
+    another: Any = None
+    return Evidence(furniture, releases, readers, another)  # type: ignore[arg-type]
 
 
 def arms_for(url: str, exam: Sequence[Question], readers: Readers | None = None) -> dict[Arm, Any]:

@@ -324,3 +324,47 @@ def test_a_flip_takes_all_adapters_along_and_is_undone_with_them(zoned: MemoryLe
     assert (in_force(zoned).generation, names(in_force(zoned))) == (2, ["a", "lab@1"])
     flip_back(zoned, actor="ops", reason="r")
     assert (in_force(zoned).generation, names(in_force(zoned))) == (1, ["a", "lab@1"])
+
+
+def moved(ledger: MemoryLedger) -> Verdict:
+    """Return a pass of another base model over what is in force."""
+    return Verdict(
+        Outcome.PASS, ("As good, and lighter.",), NOTHING, base_earned=True, champion=in_force(ledger).id
+    )
+
+
+OTHER = replace(BASE, llm="another@2")
+
+
+def test_another_base_model_has_to_earn_its_place(ledger: MemoryLedger) -> None:
+    put(ledger, adapted("a"))
+    with pytest.raises(NotEarned, match="base model did not"):
+        put(ledger, OTHER, replace(PASSED, champion=in_force(ledger).id))
+    assert in_force(ledger).adapter == "a"
+    put(ledger, OTHER, moved(ledger))
+    assert in_force(ledger) == OTHER
+    assert rollback(ledger, actor="me", reason="slow").release_id == adapted("a").id
+
+
+def test_another_base_model_brings_nothing_that_was_learnt_on_the_old_one(ledger: MemoryLedger) -> None:
+    put(ledger, adapted("a"))
+    with pytest.raises(NotEarned, match="does not move"):
+        put(ledger, replace(adapted("a"), llm="another@2"), moved(ledger))
+
+
+def test_a_verdict_against_another_champion_moves_no_base(ledger: MemoryLedger) -> None:
+    earlier = moved(ledger)
+    put(ledger, adapted("a"))
+    with pytest.raises(NotEarned, match="in force now"):
+        put(ledger, OTHER, earlier)
+
+
+def test_what_was_learnt_on_another_base_falls_back_to_it_and_not_to_the_one_before(
+    ledger: MemoryLedger,
+) -> None:
+    put(ledger, adapted("a"))
+    put(ledger, OTHER, moved(ledger))
+    put(ledger, replace(adapted("b"), llm="another@2"))
+    ledger.taint("of b", "rules.md")
+    assert in_force(ledger) == OTHER
+    assert ground(ledger) == OTHER

@@ -166,7 +166,7 @@ class CandidateShelf:
         """Return the folder of the candidate that these weights belong to; None if there is none."""
         for path in sorted(self.root.glob("*/candidate.json")):
             candidate = self.folder(path.parent.name).candidate()
-            made = (candidate.adapter, candidate.embedder, candidate.reranker)
+            made = (candidate.adapter, candidate.embedder, candidate.reranker, candidate.llm)
             if sha256 in {weights.sha256 for weights in made if weights}:
                 return self.folder(candidate.id)
         return None

@@ -34,7 +34,7 @@ from kiban.ports import Embedder
 from kiban.retrieve.rerank import Reranking
 from kiban.retrieve.search import DENSE, LANES
 from kiban.wiring import House
-from kiban.wiring.furniture import BASE_MODEL
+from kiban.wiring.base import BASE_MODEL
 
 Made = TypeVar("Made")
 Uris = Collection[str] | None  # None: all

@@ -22,7 +22,7 @@ from kiban.bench.chat_process import chat_process
 from kiban.bench.streams import Door, Load, load
 from kiban.ports import Progress
 from kiban.testing.model_process import model_process
-from kiban.wiring.furniture import BASE_MODEL
+from kiban.wiring.base import BASE_MODEL
 
 WRITTEN = f"{'国内出張の宿泊費には上限があります。' * 20}「{SENTENCE}」[1]"  # 64 pieces
 AT_ONCE = {1: 30, 16: 96, 64: 192}  # streams at once: of how many

@@ -19,7 +19,7 @@ from kiban.ports import Embedder
 from kiban.release import deploy
 from kiban.wiring import House
 from kiban.wiring.answers import SHOWN
-from kiban.wiring.furniture import BASE_MODEL
+from kiban.wiring.base import BASE_MODEL
 
 WITHHELD_SHARE = 4  # one question in so many is asked with its document withheld
 
@@ -55,7 +55,7 @@ class FourArms:
         deployed = deploy.deploy(
             "bench",
             adapter,
-            furniture.adapters,
+            furniture.bases[0].adapters,
             verify=lambda path: verify_adapter(path, furniture.llm.path),
             shelf=furniture.settings.state / "adapters",
             base_model=BASE_MODEL,

@@ -25,7 +25,8 @@ from kiban.ingest import absorb
 from kiban.ingest.absorb import Cutter, Reading
 from kiban.ingest.chunking import CHUNKING
 from kiban.wiring import House
-from kiban.wiring.furniture import BASE_MODEL, Furniture
+from kiban.wiring.base import BASE_MODEL
+from kiban.wiring.furniture import Furniture
 
 ROUNDS = 7
 QUESTION = "国内出張の宿泊費は1泊につきいくらまでですか。"
@@ -80,7 +81,7 @@ def first_text(house: House, person: str, rounds: int = ROUNDS) -> Ratio:
     async def direct() -> float:
         began = time.perf_counter()
         model = release.adapter or BASE_MODEL
-        async for _ in house.furniture.generator.stream(turns, model=model, max_tokens=64):
+        async for _ in house.furniture.base.generator.stream(turns, model=model, max_tokens=64):
             return time.perf_counter() - began
         raise PartUnavailable("vLLM sent no text.")
 

@@ -22,9 +22,9 @@ def tools(as_json: Json = False) -> None:
 
     from kiban.bench.choosing import QUESTIONS, choose
     from kiban.wiring import house
-    from kiban.wiring.furniture import BASE_MODEL
+    from kiban.wiring.base import BASE_MODEL
 
-    generator = house().furniture.generator
+    generator = house().furniture.base.generator
     needing = [one for one in QUESTIONS if one.tool]
     needless = [one for one in QUESTIONS if not one.tool]
     asked = {

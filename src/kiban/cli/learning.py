@@ -44,12 +44,22 @@ def adapt(
     show(asdict(house().weights.candidate(candidate_id)), as_json=as_json, title="Candidate")
 
 
-def judge(candidate: CandidateId = None, as_json: Json = False) -> None:
+def judge(
+    candidate: CandidateId = None,
+    other_llm: Annotated[
+        bool, typer.Option("--other-llm", help="The other base model of the settings, as a candidate.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Judge a candidate on held-out documents. Changes nothing that answers."""
     from flows.adapt import judge as flow
+    from flows.adapt import judge_base
 
     with progress(quiet=as_json):
-        verdict = flow(candidate, then_promote=False, again=True)
+        if other_llm:
+            verdict = judge_base(then_promote=False, again=True)
+        else:
+            verdict = flow(candidate, then_promote=False, again=True)
     if as_json:
         typer.echo(json.dumps(asdict(verdict), ensure_ascii=False, indent=1, default=str))
     else:

@@ -52,7 +52,7 @@ def start(settings: Settings, *, quiet: bool) -> None:
     from kiban.wiring import house  # seconds to import, which the second `kiban up` need not spend
 
     with progress(quiet=quiet):
-        _ = house().furniture.llm, house().furniture.base_embedder  # fetched, if they are missing
+        _ = house().furniture.bases, house().furniture.base_embedder  # fetched, if they are missing
     with watching(quiet=quiet) as watch:
         supervisor.up(everything, watch, {"postgres": house().releases.found})
     house().releases.converge()  # a server that was restarted has forgotten its adapters

@@ -16,6 +16,8 @@ class Arm(StrEnum):
     ADAPTED = "adapted"
     ADAPTED_RAG = "adapted+RAG"
     EVERYONE_RAG = "everyone+RAG"  # what answers a zone before it has an adapter of its own
+    CHAMPION_RAG = "champion+RAG"  # what answers now with all its weights, where another base model is judged
+    OTHER_RAG = "other base+RAG"
     HOSTED = "hosted+RAG"  # somebody else's model on the passages the base model was shown; off by default
 
 
@@ -58,6 +60,7 @@ class Comparison:
     wins: int = 0  # questions on which the new arm scores higher
     losses: int = 0
     against: Arm = Arm.BASE_RAG  # the old arm; of an embedder, the retrieval of that arm
+    zone: Audience = ALL  # whose documents were asked about
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,4 +85,6 @@ class Verdict:
     embedder_earned: bool = False  # the candidate's embedder alone passed its own test
     adapter_earned: bool = False
     reranker_earned: bool = False  # the candidate's reranker, on the retrieval it would be released with
+    base_earned: bool = False  # another base model, on which nothing has been learnt yet
+    champion: str = ""  # the release which that was judged against
     zone: Audience = ALL  # whose adapter was judged

@@ -227,6 +227,12 @@ class Weights:
     path: Path
     sha256: str
 
+    @property
+    def bytes(self) -> int:
+        """Return how large they are on disk, without the notes beside them."""
+        files = (entry for entry in self.path.rglob("*") if entry.is_file() and entry.name not in NOT_WEIGHTS)
+        return sum(entry.stat().st_size for entry in files)
+
     @classmethod
     def of(cls, path: Path) -> Weights:
         """Name a directory by its content: sha256 over sorted relative names and file hashes.
@@ -287,3 +293,5 @@ class Candidate:
     reranker: Weights | None = None
     costs: Mapping[str, Cost] = field(default_factory=dict)  # by part: "adapter", "embedder", …
     audience: Audience = ALL  # of the zone it was trained for
+    trained_on: str = ""  # the hash of the base model; "" for who was made before it was kept
+    llm: Weights | None = None  # another base model, alone: what is learnt belongs to one base

@@ -16,7 +16,7 @@ from kiban.domain.evidence import Arm, Scored
 from kiban.domain.learning import Question
 from kiban.domain.question import Answer, Citation, Passage
 
-RAG_ARMS = frozenset({Arm.BASE_RAG, Arm.ADAPTED_RAG, Arm.EVERYONE_RAG, Arm.HOSTED})
+RAG_ARMS = frozenset(Arm) - {Arm.BASE, Arm.ADAPTED}
 _JAPANESE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _UNITS = re.compile(r"\d+(?:\.\d+)*|[a-z]+|\S")  # what white space may separate, and must not split

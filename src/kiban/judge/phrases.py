@@ -11,6 +11,7 @@ ENGLISH = {
     "abstained": "Abstentions where the documents do not say",
     "over_abstained": "Abstentions although the documents say",
     "seconds": "Time per answer",
+    "faster": "A tenth less time per answer than now",
     "ndcg_at_10": "Retrieval (nDCG@10)",
     "reranked_ndcg_at_10": "Retrieval, reranked (nDCG@10)",
     "reciprocal_rank": "Retrieval (MRR)",
@@ -26,6 +27,7 @@ JAPANESE = {
     "abstained": "資料にない問いでの「記載なし」",
     "over_abstained": "答えがあるのに「記載なし」",
     "seconds": "回答時間",
+    "faster": "回答時間の1割以上の短縮",
     "ndcg_at_10": "検索 (nDCG@10)",
     "reranked_ndcg_at_10": "検索の並べ替え (nDCG@10)",
     "reciprocal_rank": "検索 (MRR)",
@@ -36,7 +38,7 @@ JAPANESE = {
     "membership": "学習した文の見分けやすさ (AUC)",
 }
 
-LOW_IS_GOOD = frozenset({"over_abstained", "seconds"})
+LOW_IS_GOOD = frozenset({"over_abstained", "seconds", "faster"})
 
 
 def english(comparison: Comparison) -> str:
@@ -44,6 +46,8 @@ def english(comparison: Comparison) -> str:
     name = ENGLISH.get(comparison.measure, comparison.measure)
     if comparison.against is Arm.EVERYONE_RAG:
         name = f"Against everyone's adapter: {name[0].lower()}{name[1:]}"
+    if not comparison.zone.is_everyone:
+        name = f"In {comparison.zone.label}: {name[0].lower()}{name[1:]}"
     if not comparison.questions:
         return f"{name}: no such question was asked; about {comparison.needed} are needed."
     if comparison.role == "audit":
@@ -125,5 +129,7 @@ def _more_english(comparison: Comparison) -> str:
     return f"about {missing(comparison):,} more are needed"
 
 
-_SHARES = frozenset({"correct", "cited", "abstained", "over_abstained", "overlap", "told_restricted"})
+_SHARES = frozenset(
+    {"correct", "cited", "abstained", "over_abstained", "overlap", "told_restricted", "faster"}
+)
 _BITS = frozenset({"exposed_masked", "exposed_restricted"})

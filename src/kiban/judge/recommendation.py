@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from kiban.domain.evidence import Comparison, Outcome, Verdict
+from kiban.domain.access import Audience
+from kiban.domain.evidence import Arm, Comparison, Outcome, Verdict
 from kiban.judge import phrases
 from kiban.judge.sample_size import MOST_NEEDED
 
@@ -62,18 +63,20 @@ def missing(verdict: Verdict) -> int | None:
 
 
 def _new(found: Sequence[Comparison], *told: Sequence[Comparison]) -> tuple[Comparison, ...]:
-    """Return one comparison for each measure, against each opponent, that was not told of before: one measure
-    may be a primary, which must be better, and a guard, which must not be worse."""
-    before = {(each.measure, each.against) for group in told for each in group}
-    by_measure = {
-        (each.measure, each.against): each
-        for each in reversed(found)
-        if (each.measure, each.against) not in before
-    }
+    """Return one comparison for each measure, against each opponent and in each zone, that was not told of
+    before: one measure may be a primary, which must be better, and a guard, which must not be worse."""
+    before = {_told(each) for group in told for each in group}
+    by_measure = {_told(each): each for each in reversed(found) if _told(each) not in before}
     return tuple(reversed(by_measure.values()))
 
 
+def _told(comparison: Comparison) -> tuple[str, Arm, Audience]:
+    return comparison.measure, comparison.against, comparison.zone
+
+
 def _sentence(verdict: Verdict) -> Both:
+    if Arm.OTHER_RAG in verdict.evaluation.arms:
+        return _OF_ANOTHER_BASE[verdict.outcome]
     if verdict.adapter_earned:
         return Both(
             "学習したモデルは、元のモデルより良いと確かめられました。",
@@ -137,6 +140,20 @@ def _minutes_en(seconds: float) -> str:
     return "a minute" if seconds < 90 else f"{round(seconds / 60)} minutes"
 
 
+_OF_ANOTHER_BASE = {
+    Outcome.PASS: Both(
+        "別の元モデルは、今の公開版に劣らず、しかもより良いか、速いか、軽いと確かめられました。",
+        "The other base model was shown to be no worse than what answers now, and better, faster or lighter.",
+    ),
+    Outcome.FAIL: Both(
+        "別の元モデルには、今の公開版より悪い点があります。今のまま使い続けてください。",
+        "The other base model is worse at something than what answers now. Keep what answers now.",
+    ),
+    Outcome.CANNOT_TELL: Both(
+        "別の元モデルが今の公開版に劣らないとは、まだ言い切れません。今のまま使い続けてください。",
+        "It cannot be said yet that the other base model is no worse. Keep what answers now.",
+    ),
+}
 _WORDS = {
     Outcome.PASS: Both("採用を勧めます", "Release it"),
     Outcome.FAIL: Both("採用しません", "Do not release it"),

@@ -30,11 +30,19 @@ ARM_NAMES = {
     Arm.ADAPTED: "学習後",
     Arm.ADAPTED_RAG: "学習後＋検索",
     Arm.EVERYONE_RAG: "全員用の学習後＋検索",
+    Arm.CHAMPION_RAG: "今の公開版＋検索",
+    Arm.OTHER_RAG: "別の元モデル＋検索",
     Arm.HOSTED: "外部のモデル＋検索",
 }
 SHOWN_EXAMPLES = 3  # of each kind
 PLOTTED = ("correct", "cited", "abstained")
-NOT_SHARES = ("seconds", "ndcg_at_10", RERANKED, "reciprocal_rank")  # McNemar compares shares of questions
+NOT_SHARES = (
+    "seconds",
+    "faster",
+    "ndcg_at_10",
+    RERANKED,
+    "reciprocal_rank",
+)  # McNemar compares shares of questions
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +56,27 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
+class Sides:
+    """What is compared: the arm that has to be beaten, and the new one."""
+
+    old: Arm
+    new: Arm
+    english: str
+
+
+LEARNT = Sides(
+    Arm.BASE_RAG, Arm.ADAPTED_RAG, "the base model with search → the model that learnt, with search"
+)
+MOVED = Sides(
+    Arm.CHAMPION_RAG,
+    Arm.OTHER_RAG,
+    "what answers now, with all its adapters → another base model, which has learnt nothing here",
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
-    """One question, answered by base+RAG and by adapted+RAG."""
+    """One question, answered by both sides."""
 
     question: Question
     old: Scored
@@ -65,7 +92,8 @@ def render(
     prices: Prices | None = None,
 ) -> str:
     """Return the page. `environment` is what a reader needs to repeat it: models, versions, settings."""
-    wins, losses = examples(scored)
+    sides = MOVED if candidate.llm else LEARNT
+    wins, losses = examples(scored, sides)
     prices = prices or Prices()
     return _template().render(
         css=_css(),
@@ -78,6 +106,7 @@ def render(
         estimates=(table := estimates(scored)),
         plotted={measure: table[measure] for measure in PLOTTED if measure in table},
         arms=ARM_NAMES,
+        sides=sides,
         present={each.arm for each in scored},
         comparisons=[each for each in verdict.evaluation.comparisons if each.role != "audit"],
         audits=[each for each in verdict.evaluation.comparisons if each.role == "audit"],
@@ -104,13 +133,13 @@ def estimates(scored: Sequence[Scored]) -> dict[str, list[Estimate]]:
     return table
 
 
-def examples(scored: Sequence[Scored]) -> tuple[list[Example], list[Example]]:
-    """Return the clearest wins and the clearest losses of adapted+RAG over base+RAG."""
+def examples(scored: Sequence[Scored], sides: Sides = LEARNT) -> tuple[list[Example], list[Example]]:
+    """Return the clearest wins and the clearest losses of the new side over the old."""
     answers = {(each.question, each.arm): each for each in scored}
     both = [
-        Example(question, old, answers[question, Arm.ADAPTED_RAG])
+        Example(question, old, answers[question, sides.new])
         for (question, arm), old in answers.items()
-        if arm is Arm.BASE_RAG and (question, Arm.ADAPTED_RAG) in answers
+        if arm is sides.old and (question, sides.new) in answers
     ]
     ranked = sorted(both, key=lambda example: _merit(example.old) - _merit(example.new))
     wins = [example for example in ranked if _merit(example.new) > _merit(example.old)]

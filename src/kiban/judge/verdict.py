@@ -80,7 +80,7 @@ def decide(
     opponents = [Arm.BASE_RAG, *([Arm.EVERYONE_RAG] if Arm.EVERYONE_RAG in asked else [])]
     limits = thresholds or Thresholds()
     judgements = [[*_judge_adapter(scored, limits, arm), *audits] for arm in opponents]
-    adapter = _against_all([_adapter_outcome(judgement) for judgement in judgements if judgement])
+    adapter = against_all([_adapter_outcome(judgement) for judgement in judgements if judgement])
     judged = list(dict.fromkeys(comparison for judgement in judgements for comparison in judgement))
     compared = [comparison for comparison in (embedder, reranker) if comparison]
     outcomes = [*([adapter] if adapter else []), *(comparison.outcome for comparison in compared)]
@@ -141,24 +141,37 @@ def means(scored: Sequence[Scored]) -> dict[Arm, dict[str, float]]:
 def _judge_adapter(scored: Sequence[Scored], limits: Thresholds, against: Arm) -> list[Comparison]:
     if not any(each.arm is Arm.ADAPTED_RAG for each in scored):
         return []
-    pairs = {name: _paired(scored, measure, against) for name, measure in MEASURES.items()}
+    pairs = paired(scored, against, Arm.ADAPTED_RAG)
     compared = [
         *statistics.settle([(name, pairs[name]) for name in PRIMARIES]),
+        *guards(pairs, limits),
+    ]
+    return [replace(each, against=against) for each in compared]
+
+
+def guards(pairs: Mapping[str, Pairs], limits: Thresholds) -> list[Comparison]:
+    """Test whether the new arm is not worse, measure by measure, by more than is allowed."""
+    return [
         statistics.compare_guard("correct", pairs["correct"], limits.correct),
         statistics.compare_guard("abstained", pairs["abstained"], limits.abstained),
         _low_is_good("over_abstained", pairs["over_abstained"], limits.over_abstained),
         _low_is_good("seconds", pairs["seconds"], limits.time_ratio - 1, relative=True),
     ]
-    return [replace(each, against=against) for each in compared]
 
 
-def _paired(scored: Sequence[Scored], measure: Measure, against: Arm) -> Pairs:
+def paired(scored: Sequence[Scored], old: Arm, new: Arm) -> dict[str, Pairs]:
+    """Return the scores of two arms on every measure, where it applies. Raises ValueError when they were not
+    asked the same questions."""
+    return {name: _paired(scored, measure, old, new) for name, measure in MEASURES.items()}
+
+
+def _paired(scored: Sequence[Scored], measure: Measure, before: Arm, after: Arm) -> Pairs:
     old, new = (
         {each.question: value for each in scored if each.arm is arm and (value := measure(each)) is not None}
-        for arm in (against, Arm.ADAPTED_RAG)
+        for arm in (before, after)
     )
     if old.keys() != new.keys():
-        raise ValueError(f"{against} and adapted+RAG must be asked the same questions")
+        raise ValueError(f"{before} and {after} must be asked the same questions")
     return Pairs(
         old=list(old.values()),
         new=[new[question] for question in old],
@@ -183,8 +196,8 @@ def _adapter_outcome(comparisons: Sequence[Comparison]) -> Outcome:
     return Outcome.PASS if held and Outcome.PASS in primaries else Outcome.CANNOT_TELL
 
 
-def _against_all(outcomes: Sequence[Outcome]) -> Outcome | None:
-    """Return what a candidate achieved against all its opponents; None where there was none."""
+def against_all(outcomes: Sequence[Outcome]) -> Outcome | None:
+    """Return what a candidate achieved in all its judgements; None where there was none."""
     if Outcome.FAIL in outcomes or not outcomes:
         return Outcome.FAIL if outcomes else None
     return Outcome.CANNOT_TELL if Outcome.CANNOT_TELL in outcomes else Outcome.PASS

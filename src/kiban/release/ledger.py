@@ -151,15 +151,21 @@ def returnable(ledger: Ledger) -> list[Release]:
 
 def rollback(ledger: Ledger, *, actor: str, reason: str) -> LedgerEntry:
     """Return to the release before the one in force. Raises NoSuchRelease at the founding release."""
-    seen, pile = last_seen(ledger), _pile(ledger)
+    seen, release = last_seen(ledger), before(ledger)
+    return ledger.append(
+        after=seen, actor=actor, action=Action.ROLLED_BACK, release=release, reason=reason, evidence=""
+    )
+
+
+def before(ledger: Ledger) -> Release:
+    """Return what rolling back would put on top. Raises NoSuchRelease at the founding release."""
+    pile = _pile(ledger)
     standing = _standing(ledger, pile)
     while pile and _standing(ledger, pile) == standing:
         pile.pop()
     if not pile:
         raise NoSuchRelease("Nothing stands before the release in force.")
-    return ledger.append(
-        after=seen, actor=actor, action=Action.ROLLED_BACK, release=pile[-1], reason=reason, evidence=""
-    )
+    return pile[-1]
 
 
 def withdraw(ledger: Ledger, *, actor: str) -> LedgerEntry | None:
@@ -242,6 +248,8 @@ def _named(ledger: Ledger, release: Release) -> str:
 def _check_earned(standing: Release, release: Release, verdict: Verdict) -> None:
     if verdict.outcome is not Outcome.PASS:
         raise NotEarned(f"The verdict is “{verdict.outcome}”. {' '.join(verdict.reasons)}")
+    if release.llm != standing.llm:
+        return _check_base(standing, release, verdict)
     if release.adapter_sha256 != standing.adapter_sha256 and release.adapter:
         _check_adapter(ALL, verdict)
     for zone in release.zones:
@@ -251,6 +259,16 @@ def _check_earned(standing: Release, release: Release, verdict: Verdict) -> None
         raise NotEarned("The embedder did not earn its place.")
     if release.reranker_sha256 not in (None, standing.reranker_sha256) and not verdict.reranker_earned:
         raise NotEarned("The reranker did not earn its place.")
+
+
+def _check_base(standing: Release, release: Release, verdict: Verdict) -> None:
+    """A base is judged as a release of its own, with the embedder that everything is measured against."""
+    if not verdict.base_earned:
+        raise NotEarned("The base model did not earn its place.")
+    if verdict.champion != standing.id:
+        raise NotEarned(f"It was judged against release {verdict.champion}; {standing.id} is in force now.")
+    if release.adapters or release.reranker or release.curriculum_sha256:
+        raise NotEarned("What was learnt on one base model does not move to another.")
 
 
 def _check_adapter(zone: Audience, verdict: Verdict) -> None:

@@ -23,7 +23,10 @@ def examine(settings: Settings, parts: list[Part]) -> Iterator[Finding]:
     gpu = machine.uses_gpu(settings.device)
     yield from machine.examine(settings.state, gpu=gpu, disk_gib=DISK_GIB)
     yield _environment(".venv")
-    yield _environment(".venv-serve", needed=not settings.vllm_urls)
+    yield _environment(
+        ".venv-serve",
+        needed=not settings.vllm_urls or bool(settings.other_llm and not settings.other_vllm_urls),
+    )
     yield _jail()
     for part in parts:
         yield from _part(part)

@@ -29,10 +29,10 @@ def mlflow_uri(settings: Settings) -> str:
     return settings.mlflow_tracking_uri or f"http://{settings.host}:{settings.mlflow_port}"
 
 
-def llm_folder(settings: Settings) -> Path:
-    """Return where the model that writes lies: the folder in the settings, or where it is fetched to."""
-    given = Path(settings.llm).expanduser()
-    return given if given.is_dir() else settings.state / "models" / settings.llm.replace("/", "--")
+def llm_folder(settings: Settings, llm: str) -> Path:
+    """Return where a model that writes lies: the folder that is named, or where it is fetched to."""
+    given = Path(llm).expanduser()
+    return given if given.is_dir() else settings.state / "models" / llm.replace("/", "--")
 
 
 def clients(settings: Settings) -> dict[str, str]:

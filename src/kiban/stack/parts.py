@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -23,7 +23,7 @@ def parts(settings: Settings) -> list[Part]:
         _postgres(settings),
         _prefect(settings),
         _mlflow(settings),
-        *_vllm(settings),
+        *_model_servers(settings),
         _chat(settings),
         _flows(settings),
     ]
@@ -79,28 +79,33 @@ def _mlflow(settings: Settings) -> Part:
     return Part("mlflow", uri, probe, daemon, frozenset({"postgres"}), patience=180)
 
 
-def _vllm(settings: Settings) -> list[Part]:
+def _model_servers(settings: Settings) -> list[Part]:
+    found = _vllm(settings, "vllm", settings.llm, settings.vllm_urls, settings.vllm_port)
+    if not settings.other_llm:
+        return found
+    more = settings.other_llm, settings.other_vllm_urls, settings.other_vllm_port
+    return [*found, *_vllm(settings, "other-vllm", *more)]
+
+
+def _vllm(settings: Settings, name: str, llm: str, urls: Sequence[str], port: int) -> list[Part]:
     def probe(url: str) -> Callable[[], health.Health]:
         return partial(health.http, f"{url}/health", f"{url}/version")
 
-    if settings.vllm_urls:
-        names = ["vllm", *(f"vllm-{n}" for n in range(2, len(settings.vllm_urls) + 1))]
-        return [
-            Part(name, url, probe(url.rstrip("/")))
-            for name, url in zip(names, settings.vllm_urls, strict=True)
-        ]
-    url = f"http://{settings.host}:{settings.vllm_port}"
+    if urls:
+        names = [name, *(f"{name}-{n}" for n in range(2, len(urls) + 1))]
+        return [Part(name, url, probe(url.rstrip("/"))) for name, url in zip(names, urls, strict=True)]
+    url = f"http://{settings.host}:{port}"
     daemon = _daemon(
-        settings, "vllm", ["-m", "services.vllm"], partial(environment.house, settings),
-        settings.vllm_port, partial(_refuse_unfit_for_vllm, settings),
+        settings, name, ["-m", "services.vllm", *(["other"] if name == "other-vllm" else [])],
+        partial(environment.house, settings), port, partial(_refuse_unfit_for_vllm, settings, llm),
     )  # fmt: skip
-    return [Part("vllm", url, probe(url), daemon, patience=600)]
+    return [Part(name, url, probe(url), daemon, patience=600)]
 
 
-def _refuse_unfit_for_vllm(settings: Settings) -> None:
+def _refuse_unfit_for_vllm(settings: Settings, llm: str) -> None:
     if not (ROOT / ".venv-serve" / "bin" / "python").exists():
         raise PartRefused("vllm: its environment is missing.", mend="make setup")
-    model = environment.llm_folder(settings)
+    model = environment.llm_folder(settings, llm)
     if not (model / "config.json").exists():
         raise PartRefused(f"vllm: there is no model in {model}.", mend="kiban models fetch")
     for finding in machine.libraries():
@@ -147,6 +152,6 @@ def _daemon(
         log=settings.state / "logs" / f"{name}.log",
         host=settings.host,
         port=port,
-        port_field=f"{name}_port",
+        port_field=f"{name.replace('-', '_')}_port",
         check=check,
     )

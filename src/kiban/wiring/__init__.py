@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # they bring the judge's statistics, 60 MB that no process wh
     from kiban.wiring.door import RegistryDoor
     from kiban.wiring.evidence import Evidence
     from kiban.wiring.nights import Nights
+    from kiban.wiring.other_base import OtherBase
     from kiban.wiring.weights import WeightsMaking
 
 __all__ = ["House", "house"]
@@ -60,7 +61,13 @@ class House:
     def evidence(self) -> Evidence:
         from kiban.wiring.evidence import Evidence
 
-        return Evidence(self.furniture, self.releases, self.answers)
+        return Evidence(self.furniture, self.releases, self.answers, self.other_base)
+
+    @cached_property
+    def other_base(self) -> OtherBase:
+        from kiban.wiring.other_base import OtherBase
+
+        return OtherBase(self.furniture, self.releases, self.answers, self.weights)
 
     @cached_property
     def nights(self) -> Nights:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -35,13 +35,14 @@ from kiban.domain.question import (
 )
 from kiban.domain.release import Release
 from kiban.domain.roles import Caller
-from kiban.errors import KibanError, PartRefused
+from kiban.errors import KibanError, PartRefused, PartUnavailable
 from kiban.release import routing
 from kiban.retrieve.repeats import without_repeats
 from kiban.retrieve.search import LANES, PICTURES, find
 from kiban.stack.parts import parts
+from kiban.wiring.base import BASE_MODEL
 from kiban.wiring.current import SEARCHES, as_now
-from kiban.wiring.furniture import BASE_MODEL, Furniture
+from kiban.wiring.furniture import Furniture
 from kiban.wiring.identity import Identity
 from kiban.wiring.policy import Admitted, Policing
 from kiban.wiring.records import Asked, Records
@@ -87,7 +88,14 @@ class Answers:
     def open(self) -> AbstractAsyncContextManager[object]:
         """Keep the connections to the model servers open while a service runs. Raises SettingsError."""
         self._policing.require_sound()
-        return self._furniture.generator
+        return self._connected()
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncGenerator[None]:
+        async with AsyncExitStack() as open_while_running:
+            for base in self._furniture.bases:
+                await open_while_running.enter_async_context(base.generator)
+            yield
 
     def caller(self, token: str) -> Caller:
         """Return who calls, and what they may do. Raises IdentityError."""
@@ -226,7 +234,7 @@ class Answers:
         if asked.refused:
             return _Ready(release, asked)
         passages = self._found(release, asked.question, who, scope=scope, history=asked.history)
-        return _Ready(release, asked, tuple(passages), self._choices(release, who, passages))
+        return _Ready(release, asked, tuple(passages), self.choices(release, who, passages))
 
     def _found(
         self, release: Release, question: str, who: Principal, *, scope: Scope, history: Sequence[Turn]
@@ -294,7 +302,7 @@ class Answers:
             async for piece in pieces:
                 yield piece
 
-    def _choices(
+    def choices(
         self, release: Release, who: Principal, passages: Sequence[Passage]
     ) -> tuple[tuple[Release, str], ...]:
         """Return which weights to try in turn for an answer from these passages."""
@@ -323,7 +331,7 @@ class Answers:
         return converse(
             question,
             passages,
-            generator=self._furniture.generator,
+            generator=self._furniture.base_of(release).generator,
             model=model,
             release_id=release.id,
             history=history,
@@ -349,11 +357,19 @@ class Answers:
 
     def ready(self) -> dict[str, str]:
         """Return "ok" or what is wrong, by part that an answer needs."""
+        needed = ("postgres", *self._model_servers())
         return {
             part.name: "ok" if (health := part.probe()).ok else health.detail
             for part in parts(self._furniture.settings)
-            if part.name.startswith(("postgres", "vllm"))
+            if part.name.startswith(needed)
         }
+
+    def _model_servers(self) -> list[str]:
+        """Return what the servers' parts are called: those of the base in force, while that can be told."""
+        try:
+            return [self._furniture.base.part]
+        except PartUnavailable:
+            return [base.part for base in self._furniture.bases]
 
 
 def salt_of(who: Principal, model: str) -> str:

@@ -13,7 +13,8 @@ from kiban.domain.access import Audience
 from kiban.domain.document import Document
 from kiban.domain.learning import Question, Stage
 from kiban.domain.question import Passage, Turn
-from kiban.wiring.furniture import BASE_MODEL, Furniture
+from kiban.wiring.base import BASE_MODEL
+from kiban.wiring.furniture import Furniture
 
 PER_DOCUMENT = 4  # facts; more of one document say little more
 AT_ONCE = 16  # prompts under way at the server
@@ -81,8 +82,7 @@ class Asking:
             case "templates":
                 return TemplateWriter()
             case "llm":
-                name = f"{furniture.settings.llm} {furniture.llm.sha256[:12]}"
-                return ModelWriter(name, self._complete)
+                return ModelWriter(furniture.base.title, self._complete)
             case folder:
                 from kiban.backends.seq2seq import SequenceModel
 
@@ -95,7 +95,7 @@ class Asking:
 
         async def one(prompt: str, free: asyncio.Semaphore) -> str:
             async with free:
-                pieces = self._furniture.generator.stream(
+                pieces = self._furniture.base.generator.stream(
                     [Turn("user", prompt)], model=BASE_MODEL, max_tokens=LONGEST
                 )
                 return "".join([piece async for piece in pieces if isinstance(piece, str)])

@@ -16,7 +16,8 @@ from kiban.domain.learning import Candidate, Curriculum, Lineage, Question
 from kiban.domain.question import Passage
 from kiban.judge import arms, audit
 from kiban.judge.exposure import Secret, exposure
-from kiban.wiring.furniture import BASE_MODEL, Furniture
+from kiban.wiring.base import BASE_MODEL
+from kiban.wiring.furniture import Furniture
 
 A_DOCUMENT = 2  # restricted facts of one document; more say little more
 MOST_TOLD = 16  # restricted facts that are asked about
@@ -73,7 +74,7 @@ class Audits:
         found: list[list[float]] = []
         for start in range(0, len(texts), AT_ONCE):
             batch = texts[start : start + AT_ONCE]
-            found += self._furniture.adapters.logprobs(model, batch)[: len(batch)]
+            found += self._furniture.base.adapters.logprobs(model, batch)[: len(batch)]
             self._furniture.stage("auditing")(len(found), len(texts), model)
         return found
 

@@ -84,5 +84,5 @@ class RegistryDoor:
         weights = {EMBEDDER: candidate.embedder, RERANKER: candidate.reranker}
         made = weights.get(name, candidate.adapter)  # everyone's or a zone's
         assert made is not None  # `holding` found the folder by one of them
-        tags = {"curriculum": written.sha256, "llm_sha256": self._furniture.llm.sha256}
+        tags = {"curriculum": written.sha256, "llm_sha256": self._furniture.base.weights.sha256}
         return self._furniture.registry.register(name, made, tags, card.write(name, written, made))

@@ -7,10 +7,10 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kiban.adapt.questions import unanswerable
 from kiban.answer.converse import converse
+from kiban.backends.candidates import CandidateFolder
 from kiban.domain.access import Audience, Principal
-from kiban.domain.evidence import Arm, Comparison, Outcome, Verdict
+from kiban.domain.evidence import Arm, Comparison, Outcome, Scored, Verdict
 from kiban.domain.learning import Candidate, Question, QuestionKind
 from kiban.domain.question import Answer, Passage
 from kiban.domain.release import Release
@@ -18,26 +18,33 @@ from kiban.errors import NotEarned, NotPermitted
 from kiban.judge import arms, report, verdict
 from kiban.judge.economy import Prices
 from kiban.release import deploy
-from kiban.wiring.answers import SHOWN, Answers
+from kiban.wiring.answers import Answers
 from kiban.wiring.audits import Audits
-from kiban.wiring.furniture import BASE_MODEL, Furniture
+from kiban.wiring.base import BASE_MODEL
+from kiban.wiring.examining import Examining, exam
+from kiban.wiring.furniture import Furniture
+from kiban.wiring.other_base import OtherBase
 from kiban.wiring.releases import Releases
 from kiban.wiring.weights import OUTSIDER
 
-WITHHELD_SHARE = 4  # one question in so many is asked with its document withheld
 RANKED = 10  # passages by which retrieval is judged
 
 
 class Evidence:
     """What the judge flow does."""
 
-    def __init__(self, furniture: Furniture, releases: Releases, answers: Answers) -> None:
+    def __init__(
+        self, furniture: Furniture, releases: Releases, answers: Answers, other_base: OtherBase
+    ) -> None:
         self._furniture = furniture
         self._releases = releases
         self._answers = answers
+        self._examining = Examining(answers)
+        self._other_base = other_base
 
     def judge(self, candidate: Candidate, *, again: bool = False) -> Verdict:
-        """Judge on documents the candidate never saw: its embedder, its reranker, its adapter in four arms.
+        """Judge on documents the candidate never saw: its embedder, its reranker, its adapter in four arms;
+        or another base model against all that answers now.
 
         Each is asked with what was earned before it, as it would be released. Nothing that answers changes.
         A candidate is judged once; `again` asks every question anew.
@@ -45,22 +52,41 @@ class Evidence:
         folder = self._furniture.candidates.folder(candidate.id)
         if not again and (kept := folder.verdict()):
             return kept
-        exam = folder.held_out()  # finding is judged by every kind of question, answering by whole sentences
-        held_out = tuple(question for question in exam if question.kind is QuestionKind.QUESTION)
-        embedder = self._judge_embedder(exam, candidate)
+        judge = self._other_base.judge if candidate.llm else self._judge
+        decided, scored = judge(candidate, folder)
+        folder.keep_verdict(decided)
+        page = report.render(
+            candidate,
+            decided,
+            scored,
+            folder.curriculum(),
+            self._furniture.inventory(),
+            self._prices(candidate),
+        )
+        folder.report.write_text(page, "utf-8")
+        # Everybody who opens the registry reads what lies there.
+        if candidate.audience.is_everyone and all(each.question.audience.is_everyone for each in scored):
+            self._furniture.registry.log_report(candidate.id, folder.report)
+        return decided
+
+    def _judge(self, candidate: Candidate, folder: CandidateFolder) -> tuple[Verdict, list[Scored]]:
+        every = folder.held_out()  # finding is judged by every kind of question, answering by whole sentences
+        held_out = tuple(question for question in every if question.kind is QuestionKind.QUESTION)
+        embedder = self._judge_embedder(every, candidate)
         better_found = _passed(embedder)
-        reranker = self._judge_reranker(exam, candidate, embedder=better_found)
+        reranker = self._judge_reranker(every, candidate, embedder=better_found)
         proposed = self._releases.proposal(
             candidate, adapter=True, embedder=better_found, reranker=_passed(reranker)
         )
         self._releases.converge(proposed, to_be_judged=True)
         if adapter := _adapter(proposed, candidate.audience):
-            folder.keep_probabilities(deploy.probabilities(self._furniture.adapters, adapter))
+            folder.keep_probabilities(deploy.probabilities(self._furniture.base.adapters, adapter))
+        asked = exam(held_out, self._furniture.settings.judging_questions)
         began = time.monotonic()
         scored = asyncio.run(
             arms.evaluate(
-                exam := self._exam(held_out),
-                self._arms(proposed, candidate.audience, exam),
+                asked,
+                self._arms(proposed, candidate.audience, asked),
                 progress=self._furniture.stage("judging"),
             )
         )
@@ -73,19 +99,7 @@ class Evidence:
             seconds=time.monotonic() - began,
             zone=candidate.audience,
         )
-        folder.keep_verdict(decided)
-        page = report.render(
-            candidate,
-            decided,
-            scored,
-            folder.curriculum(),
-            self._furniture.inventory(),
-            self._prices(candidate),
-        )
-        folder.report.write_text(page, "utf-8")
-        if candidate.audience.is_everyone:  # everybody who opens the registry reads what lies there
-            self._furniture.registry.log_report(candidate.id, folder.report)
-        return decided
+        return decided, scored
 
     def verdict(self, candidate: Candidate) -> Verdict:
         """Return the kept verdict. Raises NotEarned if there is none yet."""
@@ -97,12 +111,6 @@ class Evidence:
     def report(self, candidate: Candidate) -> Path:
         """Return where the page about a judgement lies."""
         return self._furniture.candidates.folder(candidate.id).report
-
-    def _exam(self, held_out: Sequence[Question]) -> tuple[Question, ...]:
-        """Return the questions to judge by: the last of them are asked with their documents withheld."""
-        asked = held_out[: self._furniture.settings.judging_questions]
-        answerable = len(asked) - len(asked) // WITHHELD_SHARE
-        return (*asked[:answerable], *unanswerable(asked[answerable:]))
 
     def _judge_embedder(self, held_out: Sequence[Question], candidate: Candidate) -> Comparison | None:
         if candidate.embedder is None:
@@ -144,7 +152,7 @@ class Evidence:
         return Prices(
             machine_hour=settings.machine_hour_price,
             currency=settings.currency,
-            machines=len(self._furniture.vllm_urls),
+            machines=len(self._furniture.base.urls),
             licences=self._furniture.licences(),
             training_seconds=sum(cost.seconds for cost in trained) if trained else None,
             training_watt_hours=sum(joules) / 3600 if joules and len(joules) == len(trained) else None,
@@ -170,13 +178,7 @@ class Evidence:
 
     def _arm(self, release: Release, model: str, who: Principal, *, with_passages: bool) -> arms.Ask:
         async def ask(question: Question) -> Answer:
-            shown = await asyncio.to_thread(self._show, question, release, who) if with_passages else []
-            written = self._answers.converse_with(
-                release, model, question.text, shown, who=who, closed_book=not with_passages
-            )
-            *_, last = [piece async for piece in written]
-            assert isinstance(last, Answer)
-            return last
+            return await self._examining.write(question, release, who, model, with_passages=with_passages)
 
         return ask
 
@@ -189,20 +191,13 @@ class Evidence:
         async def ask(question: Question) -> Answer:
             if not question.audience.is_everyone:
                 raise NotPermitted(f"A question about {question.lineage.uri} may not leave this house.")
-            shown = await asyncio.to_thread(self._show, question, base, OUTSIDER)
+            shown = await asyncio.to_thread(self._examining.show, question, base, OUTSIDER)
             written = converse(question.text, shown, generator=generator, model=model, release_id="hosted")
             *_, last = [piece async for piece in written]
             assert isinstance(last, Answer)
             return last
 
         return ask
-
-    def _show(self, question: Question, release: Release, who: Principal) -> list[Passage]:
-        """Return what a question is answered from; if nothing is right, its own document is withheld."""
-        if question.answerable:
-            return self._answers.find_with(release, question.text, who, SHOWN)
-        found = self._answers.find_with(release, question.text, who, 4 * SHOWN)
-        return [p for p in found if p.document_id != question.lineage.document_id][:SHOWN]
 
 
 def _passed(comparison: Comparison | None) -> bool:

@@ -16,12 +16,12 @@ from kiban.backends.parsers.page_drawer import PageDrawer
 from kiban.backends.parsers.worker_process import Limits
 from kiban.backends.postgres.generations import PostgresGenerations
 from kiban.backends.postgres.search import PostgresSearch
-from kiban.backends.vllm_adapters import VllmAdapters
 from kiban.backends.vllm_generator import VllmGenerator
 from kiban.backends.weights import shelf
 from kiban.domain.generation import FIRST_CUT, Cut
 from kiban.domain.learning import Curriculum, Weights
-from kiban.errors import NoSuchRelease
+from kiban.domain.release import Release
+from kiban.errors import NoSuchRelease, NotServed
 from kiban.ingest.absorb import Cutter
 from kiban.ingest.chunking import Chunking
 from kiban.ports import Embedder, Source, Tokenizer
@@ -29,13 +29,12 @@ from kiban.release import ledger
 from kiban.settings import Settings
 from kiban.stack import environment
 from kiban.wiring import sources
+from kiban.wiring.base import Base
 from kiban.wiring.models import Models
 
 if TYPE_CHECKING:  # seconds to import each, and not every process needs them
     from kiban.backends.mlflow_traces import MlflowTraces
     from kiban.backends.otel import OtelWatcher
-
-BASE_MODEL = "base"  # what every vLLM server calls the model without an adapter
 
 
 class Furniture(Models):
@@ -47,15 +46,17 @@ class Furniture(Models):
 
     def close(self) -> None:
         """Close the connections and processes that were opened."""
-        for name in ("postgres", "parser", "page_drawer", "adapters", "otel", "traces"):
+        for name in ("postgres", "parser", "page_drawer", "otel", "traces"):
             if name in self.__dict__:
                 self.__dict__[name].close()
+        for base in self.__dict__.get("bases", ()):
+            base.close()
 
     def inventory(self) -> dict[str, str]:
         """Return what somebody needs to know to repeat a result."""
         settings = self.settings
         return {
-            "LLM": f"{settings.llm} {self.llm.sha256[:12]}",
+            "LLM": ", ".join(base.title for base in self.bases),
             "embedder": f"{settings.embedder} {self.base_embedder.sha256[:12]}",
             "LoRA": f"rank {settings.lora_rank}, {settings.epochs} epoch(s)",
             "device": self.device,
@@ -66,7 +67,7 @@ class Furniture(Models):
     def licences(self) -> dict[str, str]:
         """Return under which licence each base model came, by its name in the settings."""
         settings = self.settings
-        named = {settings.llm: self.llm, settings.embedder: self.base_embedder}
+        named = {base.setting: base.weights for base in self.bases} | {settings.embedder: self.base_embedder}
         if settings.reranker:
             named[settings.reranker] = self.fetched(settings.reranker)
         return {name: shelf.licence(weights) for name, weights in named.items()}
@@ -145,12 +146,41 @@ class Furniture(Models):
     # --- Serving ---
 
     @cached_property
-    def vllm_urls(self) -> tuple[str, ...]:
-        return self.settings.vllm_urls or (f"http://{self.settings.host}:{self.settings.vllm_port}",)
+    def bases(self) -> tuple[Base, ...]:
+        """Return the base models that servers have: that of the settings, and the other, if one is named."""
+        settings, here = self.settings, f"http://{self.settings.host}"
+        urls = settings.vllm_urls or (f"{here}:{settings.vllm_port}",)
+        found = [Base(settings.llm, self.llm, urls, "vllm", settings.silence_seconds)]
+        if name := settings.other_llm:
+            urls = settings.other_vllm_urls or (f"{here}:{settings.other_vllm_port}",)
+            found.append(Base(name, self.fetched(name), urls, "other-vllm", settings.silence_seconds))
+        return tuple(found)
 
-    @cached_property
-    def generator(self) -> VllmGenerator:
-        return VllmGenerator(self.vllm_urls, self.settings.silence_seconds)
+    def base_of(self, release: Release) -> Base:
+        """Return the base model that a release was judged on. Raises NotServed."""
+        for base in self.bases:
+            if base.is_of(release):
+                return base
+        served = ", ".join(base.name for base in self.bases)
+        raise NotServed(
+            f"Release {release.id} was judged on {release.llm}; servers have {served}.",
+            mend="name it again as llm or other_llm in the settings, then kiban up",
+        )
+
+    def serves(self, release: Release) -> bool:
+        """Tell whether servers here have a release's base model."""
+        return any(base.is_of(release) for base in self.bases)
+
+    @property
+    def base(self) -> Base:
+        """Return the base model in force, on which all is learnt; in an empty house that of the settings.
+
+        Raises NotServed.
+        """
+        try:
+            return self.base_of(ledger.in_force(self.ledger))
+        except NoSuchRelease:
+            return self.bases[0]
 
     @cached_property
     def hosted(self) -> VllmGenerator | None:
@@ -167,10 +197,6 @@ class Furniture(Models):
         return VllmGenerator(
             [settings.teacher], settings.silence_seconds, api_key=settings.teacher_key.get_secret_value()
         )
-
-    @cached_property
-    def adapters(self) -> VllmAdapters:
-        return VllmAdapters(self.vllm_urls)
 
     # --- Watchers ---
 
@@ -191,7 +217,7 @@ class Furniture(Models):
     def candidate_folder(self, curriculum: Curriculum) -> CandidateFolder:
         """Return the folder of what this curriculum becomes on this base with these settings."""
         settings = self.settings
-        recipe = (curriculum.sha256, self.llm.sha256, settings.lora_rank, settings.epochs)
+        recipe = (curriculum.sha256, self.base.weights.sha256, settings.lora_rank, settings.epochs)
         chosen = {"reranker": settings.train_reranker, "four bits": settings.four_bits}
         more = [name for name, is_chosen in chosen.items() if is_chosen]
         return self.candidates.begin(*recipe, *more, *sorted(set(settings.read_first)))

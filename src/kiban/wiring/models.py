@@ -49,6 +49,7 @@ class Models(Keys):
 
     @cached_property
     def llm(self) -> Weights:
+        """Return the base model of the settings; that in force may be another, see Furniture.base."""
         return self.fetched(self.settings.llm)
 
     @cached_property

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kiban.adapt.questions import make_questions, split, unanswerable
+from kiban.adapt.questions import make_questions, split
 from kiban.adapt.writers import TemplateWriter
 from kiban.answer.converse import converse
 from kiban.domain.access import Principal
@@ -21,8 +21,9 @@ from kiban.errors import Drifted, TooFewExamples
 from kiban.judge import arms, drift, drift_page
 from kiban.wiring.answers import SHOWN, Answers
 from kiban.wiring.asking import SEED
-from kiban.wiring.evidence import WITHHELD_SHARE
-from kiban.wiring.furniture import BASE_MODEL, Furniture
+from kiban.wiring.base import BASE_MODEL
+from kiban.wiring.examining import Examining, exam
+from kiban.wiring.furniture import Furniture
 from kiban.wiring.releases import Releases
 
 ASKER = Principal("nightly", frozenset())  # in no group: asks about what everyone may read
@@ -38,6 +39,7 @@ class Nights:
         self._furniture = furniture
         self._releases = releases
         self._answers = answers
+        self._examining = Examining(answers)
 
     def examine(self) -> Night | None:
         """Ask the release in force its frozen questions and keep what changed; None on its first night, when
@@ -54,7 +56,7 @@ class Nights:
         exam = self._fresh(kept)
         frozen = exam.questions
         answers = self._answer(release, [each.question for each in frozen], [e.passages for e in frozen])
-        rankings = [self._show(release, each.question) for each in frozen]
+        rankings = [self._examining.show(each.question, release, ASKER) for each in frozen]
         worn = len(kept.questions) - len(frozen)
         found = drift.night(exam, answers, rankings, at=datetime.now(UTC), worn=worn)
         self._keep(found)
@@ -94,7 +96,7 @@ class Nights:
 
     def _freeze(self, release: Release) -> FrozenExam:
         questions = self._furniture.nights.questions() or self._draw(release)
-        shown = [self._show(release, question) for question in questions]
+        shown = [self._examining.show(question, release, ASKER) for question in questions]
         answers = self._answer(release, questions, shown)
         frozen = tuple(
             Frozen(question, tuple(passages), answer, drift.scores(question, answer))
@@ -117,9 +119,7 @@ class Nights:
         _, around = split(made, 1.0, SEED, PER_DOCUMENT)
         if len(around) < FEWEST:
             raise TooFewExamples(f"{len(around)} questions for the nights.", mend="ingest more documents")
-        asked = around[:ASKED]
-        answerable = len(asked) - len(asked) // WITHHELD_SHARE
-        questions = (*asked[:answerable], *unanswerable(asked[answerable:]))
+        questions = exam(around, ASKED)
         self._furniture.nights.keep_questions(questions)
         return questions
 
@@ -147,7 +147,7 @@ class Nights:
             written = converse(
                 question.text,
                 passages[question],
-                generator=self._furniture.generator,
+                generator=self._furniture.base_of(release).generator,
                 model=release.adapter or BASE_MODEL,
                 release_id=release.id,
             )
@@ -158,10 +158,3 @@ class Nights:
         progress = self._furniture.stage("nightly")
         scored = asyncio.run(arms.evaluate(questions, {Arm.ADAPTED_RAG: ask}, progress=progress))
         return [each.answer for each in scored]
-
-    def _show(self, release: Release, question: Question) -> list[Passage]:
-        """Return what a question is answered from; if nothing is right, its own document is withheld."""
-        if question.answerable:
-            return self._answers.find_with(release, question.text, ASKER, SHOWN)
-        found = self._answers.find_with(release, question.text, ASKER, 4 * SHOWN)
-        return [p for p in found if p.document_id != question.lineage.document_id][:SHOWN]

@@ -13,9 +13,10 @@ from kiban.domain.access import Audience, Principal
 from kiban.domain.evidence import Verdict
 from kiban.domain.learning import Candidate, Weights
 from kiban.domain.release import LedgerEntry, Release, ZoneAdapter
-from kiban.errors import NoSuchRelease
+from kiban.errors import NoSuchRelease, NotEarned, NotServed
 from kiban.release import canary, deploy, ledger
-from kiban.wiring.furniture import BASE_MODEL, Furniture
+from kiban.wiring.base import BASE_MODEL
+from kiban.wiring.furniture import Furniture
 
 RESIDENT = 2  # releases before the one in force that stay loaded, so that going back is routing
 # What the registry calls them.
@@ -39,6 +40,7 @@ class Releases:
         schema.migrate(roles.admin, roles.passwords)
         self.require_safe_roles()
         ledger.found(self._furniture.ledger, self.base, actor="kiban up")
+        _ = self._furniture.base  # another setting changes nothing that answers without a verdict
 
     def require_safe_roles(self) -> None:
         """Raise UnsafeRole if Postgres would not enforce permissions for the role that reads."""
@@ -52,19 +54,19 @@ class Releases:
             ground = ledger.ground(self._furniture.ledger)
         except NoSuchRelease:
             return self._founding
-        return self._without_weights(
-            Weights(Path(ground.embedder), ground.embedder_sha256), ground.generation
-        )
+        embedder = Weights(Path(ground.embedder), ground.embedder_sha256)
+        return self._without_weights(ground.llm, embedder, ground.generation)
 
     @cached_property
     def _founding(self) -> Release:
         """Return the release that the settings ask for in an empty house."""
         embedder = self._furniture.base_embedder
-        return self._without_weights(embedder, self._furniture.generation(embedder))
+        llm = self._furniture.bases[0].name
+        return self._without_weights(llm, embedder, self._furniture.generation(embedder))
 
-    def _without_weights(self, embedder: Weights, generation: int) -> Release:
+    def _without_weights(self, llm: str, embedder: Weights, generation: int) -> Release:
         return Release(
-            llm=f"{self._furniture.settings.llm}@{self._furniture.llm.sha256[:12]}",
+            llm=llm,
             adapter=None,
             adapter_path=None,
             adapter_sha256=None,
@@ -95,7 +97,14 @@ class Releases:
     def proposal(
         self, candidate: Candidate, *, adapter: bool = False, embedder: bool = False, reranker: bool = False
     ) -> Release:
-        """Return the release a candidate would be, with those of its weights that count."""
+        """Return the release a candidate would be, with those of its weights that count.
+
+        Raises NotServed for a base model that no server has, NotEarned for what was learnt on another.
+        """
+        if candidate.llm:
+            return self._moved(candidate.llm)
+        if candidate.trained_on not in ("", self._furniture.base.weights.sha256):
+            raise NotEarned(f"{candidate.id} was trained on another base model than that in force.")
         if not candidate.audience.is_everyone:
             return self._zone_proposal(candidate)
         release = replace(
@@ -115,6 +124,14 @@ class Releases:
             kept = candidate.reranker
             release = replace(release, reranker=str(kept.path), reranker_sha256=kept.sha256)
         return release
+
+    def _moved(self, llm: Weights) -> Release:
+        """Return the base release on another base model. Nothing learnt comes along: adapters belong to one
+        base, and a deletion has to find a release on it that never needs to be withdrawn."""
+        base = next((one for one in self._furniture.bases if one.weights.sha256 == llm.sha256), None)
+        if base is None:
+            raise NotServed(f"No server has {llm.path.name}.", mend="other_llm in the settings, kiban up")
+        return replace(self.base, llm=base.name)
 
     def _zone_proposal(self, candidate: Candidate) -> Release:
         """Return the release in force with this zone's adapter put in, and nothing else changed."""
@@ -138,7 +155,7 @@ class Releases:
         return name, deploy.shelve(adapter, self._furniture.settings.state / "adapters" / name, self._verify)
 
     def _verify(self, path: Path) -> Weights:
-        return verify_adapter(path, self._furniture.llm.path)
+        return verify_adapter(path, self._furniture.base.weights.path)
 
     def promote(self, candidate: Candidate, decided: Verdict, *, actor: str) -> Release:
         """Put what earned its place in force, as one unit. Raises NotEarned and ConcurrentRelease."""
@@ -183,6 +200,7 @@ class Releases:
         if canary.on_trial(kept):
             canary.stop(kept, actor=actor, reason=reason)
         else:
+            _ = self._furniture.base_of(ledger.before(kept))  # or nothing could answer
             ledger.rollback(kept, actor=actor, reason=reason)
         self.converge()
         self.mirror()
@@ -199,8 +217,11 @@ class Releases:
         """Make sure that every server holds and applies the adapters of a release, or of that in force, and
         that they are what was judged, unless they are to be judged now."""
         release = release or self.in_force()
+        base = self._furniture.base_of(release)
         judged = {} if to_be_judged else self._judged(release)
-        return deploy.converge(release, self._furniture.adapters, base_model=BASE_MODEL, judged=judged)
+        if of_base := judged.get(base.weights.sha256):
+            deploy.prove_parity(base.adapters, BASE_MODEL, of_base, deploy.CANARIES)
+        return deploy.converge(release, base.adapters, base_model=BASE_MODEL, judged=judged)
 
     def keep_resident(self) -> int:
         """Have a release on trial, and those one may return to first, loaded beside the one in force; return
@@ -208,11 +229,14 @@ class Releases:
         standing = ledger.returnable(self._furniture.ledger)[-1 - RESIDENT :]
         if trial := canary.on_trial(self._furniture.ledger):
             standing = [*standing, trial.release]
-        return deploy.keep_resident(standing, self._furniture.adapters)
+        here = [release for release in standing if self._furniture.serves(release)]
+        return sum(deploy.keep_resident([one], self._furniture.base_of(one).adapters) for one in here)
 
     def _judged(self, release: Release) -> dict[str, deploy.Probabilities]:
         """Return what was kept when adapters of a release were judged, by their hashes."""
-        found = {each.sha256: self._furniture.candidates.holding(each.sha256) for each in release.adapters}
+        base = self._furniture.base_of(release).weights.sha256
+        hashes = [base, *(each.sha256 for each in release.adapters)]
+        found = {sha256: self._furniture.candidates.holding(sha256) for sha256 in hashes}
         kept = {sha256: folder.probabilities() for sha256, folder in found.items() if folder}
         return {sha256: judged for sha256, judged in kept.items() if judged}
 

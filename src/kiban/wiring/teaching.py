@@ -13,7 +13,8 @@ from kiban.backends.vllm_generator import VllmGenerator
 from kiban.domain.learning import Author, Curriculum, Lineage, Stage, TrainingExample
 from kiban.errors import NotPermitted
 from kiban.judge import measures
-from kiban.wiring.furniture import BASE_MODEL, Furniture
+from kiban.wiring.base import BASE_MODEL
+from kiban.wiring.furniture import Furniture
 from kiban.wiring.releases import Releases
 
 AT_ONCE = 16  # examples under way at the server
@@ -44,14 +45,14 @@ class Teaching:
         model = (
             (self._releases.in_force().adapter or BASE_MODEL) if served else furniture.settings.teacher_model
         )
-        generator = furniture.generator if served else furniture.teacher
+        generator = furniture.base.generator if served else furniture.teacher
         examples = distil.asked(written)
         answers = asyncio.run(self._answers(generator, model, examples))
         return distil.distil(written, answers, self._teacher(model, served=served))
 
     def _teacher(self, model: str, *, served: bool) -> distil.Teacher:
         furniture = self._furniture
-        name = f"{furniture.settings.llm} {furniture.llm.sha256[:12]} {model}" if served else model
+        name = f"{furniture.base.title} {model}" if served else model
         fixed = prompt.PROMPT_VERSION.encode()
         return distil.Teacher(
             Author(name, hashlib.sha256(fixed).hexdigest()),

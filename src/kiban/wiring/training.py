@@ -10,7 +10,8 @@ from kiban.adapt import scrub
 from kiban.backends.candidates import CURRICULUM, STAGES, CandidateFolder
 from kiban.domain.learning import Cost, Curriculum, EveryonesPairs, Weights
 from kiban.ports import LanguageTrainer, Progress
-from kiban.wiring.furniture import BASE_MODEL, Furniture
+from kiban.wiring.base import BASE_MODEL
+from kiban.wiring.furniture import Furniture
 
 if TYPE_CHECKING:  # seconds to import
     from kiban.backends.mlflow_registry import MlflowRun
@@ -68,7 +69,7 @@ class Training:
 
         def train(log: Log, spent: Tell, out: Path, progress: Progress) -> Weights:
             trainer = TrlTrainer(
-                furniture.llm.path,
+                furniture.base.weights.path,
                 BASE_MODEL,
                 rank=settings.lora_rank,
                 epochs=settings.epochs,
@@ -106,7 +107,7 @@ class Training:
 
         def train(log: Log, spent: Tell, out: Path, progress: Progress) -> Weights:
             trainer = ReadingTrainer(
-                furniture.llm.path,
+                furniture.base.weights.path,
                 BASE_MODEL,
                 rank=settings.lora_rank,
                 device=furniture.device,
@@ -137,7 +138,7 @@ class Training:
         furniture = self._furniture
 
         def train(log: Log, spent: Tell, out: Path, progress: Progress) -> Weights:
-            base, device = furniture.llm.path, furniture.device
+            base, device = furniture.base.weights.path, furniture.device
             trainer = KtoTrainer(base, BASE_MODEL, taught.path, device=device, log=log, spent=spent)
             return trainer.train(written.preferences, out, progress)
 
@@ -161,8 +162,8 @@ class Training:
         return folder.once(made, begin)
 
     def _tags(self, written: Curriculum) -> dict[str, str]:
-        llm = self._furniture.llm
-        return {"curriculum": written.sha256, "llm": self._furniture.settings.llm, "llm_sha256": llm.sha256}
+        base = self._furniture.base
+        return {"curriculum": written.sha256, "llm": base.setting, "llm_sha256": base.weights.sha256}
 
 
 def _describe(run: MlflowRun, folder: CandidateFolder, written: Curriculum) -> None:

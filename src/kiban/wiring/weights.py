@@ -66,9 +66,7 @@ class WeightsMaking(Training):
         documents = furniture.index.documents(who)
         by_id = {document.id: document for document in documents}
         self._require_large(zone, documents)
-        browsed = furniture.index.browse(who)
-        passages = [one for one in browsed if by_id[one.document_id].audience.same_zone(zone)]
-        passages = self._with_findings(who, passages)
+        passages = self._passages(zone, by_id)
         asking = Asking(furniture, partial(self._find, who), zone)
         learnt, held_out, stages = asking.ask(passages, documents)
         spoken = sum(question.kind is QuestionKind.QUESTION for question in learnt)
@@ -110,6 +108,22 @@ class WeightsMaking(Training):
         for stage in stages:
             log.info("%s: %d of %d, turned away: %s", stage.name, stage.kept, stage.given, stage.turned_away)
         return written
+
+    def held_out(self, zone: Audience) -> tuple[Question, ...]:
+        """Return whole questions about those documents of a zone of which nothing is to be learnt."""
+        furniture, who = self._furniture, Principal.members(zone)
+        documents = furniture.index.documents(who)
+        asking = Asking(furniture, partial(self._find, who), zone)
+        passages = self._passages(zone, {document.id: document for document in documents})
+        _, held_out, _ = asking.ask(passages, documents)
+        return tuple(question for question in held_out if question.kind is QuestionKind.QUESTION)
+
+    def _passages(self, zone: Audience, documents: Mapping[int, Document]) -> list[Passage]:
+        """Return all that stands in the documents of a zone, with what is sensitive in it."""
+        who = Principal.members(zone)
+        browsed = self._furniture.index.browse(who)
+        passages = [one for one in browsed if documents[one.document_id].audience.same_zone(zone)]
+        return self._with_findings(who, passages)
 
     def _classroom(
         self, who: Principal, documents: Mapping[int, Document], held_out: Sequence[Question]
@@ -169,6 +183,7 @@ class WeightsMaking(Training):
             reranker,
             costs,
             written.audience,
+            furniture.base.weights.sha256,
         )
         folder.keep_candidate(candidate)
         return candidate

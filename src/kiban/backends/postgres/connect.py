@@ -16,6 +16,7 @@ from kiban.errors import PartUnavailable
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 PATIENCE = 10.0  # seconds to wait for a connection
+RETRYING = 8.0  # seconds of ever rarer attempts to connect; the next who asks begins them anew
 
 # One round trip. `true` ends each setting with the transaction, so a pooled connection forgets whom it
 # read for. A generic plan would be made for everybody's zones at once, hence custom plans. Only indexes lead
@@ -93,6 +94,7 @@ def _pool(dsn: str, connections: int, *, read_only: bool) -> ConnectionPool[Conn
         min_size=1,
         max_size=connections,
         timeout=PATIENCE,
+        reconnect_timeout=RETRYING,  # else whoever asks after a long outage waits for an attempt minutes away
         configure=configure,
         check=ConnectionPool.check_connection,  # survive a restarted server
         kwargs={"connect_timeout": 5, "application_name": "kiban"},

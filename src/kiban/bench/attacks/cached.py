@@ -29,7 +29,8 @@ from kiban.domain.document import Place
 from kiban.domain.question import Passage
 from kiban.domain.text import Span
 from kiban.wiring.answers import salt_of
-from kiban.wiring.furniture import BASE_MODEL, Furniture
+from kiban.wiring.base import BASE_MODEL
+from kiban.wiring.furniture import Furniture
 
 PROMPTS = 600  # half of them asked before by somebody else; chance alone: AUC .50 ± .05
 LENGTH = 160  # characters of the passage that nobody else has
@@ -83,14 +84,18 @@ async def _told(
     furniture: Furniture, who: Principal, prompts: Sequence[Passage], before: set[int], dice: random.Random
 ) -> list[Asked]:
     told = [Asked(0.0, 0.0)] * len(prompts)
-    await _first(furniture.generator, who, _passage(dice))  # the prompt's beginning is everybody's own
+    await _first(
+        furniture.bases[0].generator, who, _passage(dice)
+    )  # the prompt's beginning is everybody's own
     async with httpx.AsyncClient(timeout=60, trust_env=False) as counter:
         for number in dice.sample(range(len(prompts)), len(prompts)):
             # What was not asked before is asked by nobody; the server is as warm, from something else.
-            await _first(furniture.generator, HR, prompts[number] if number in before else _passage(dice))
-            cached = await _cached(counter, furniture.vllm_urls)
-            seconds = await _first(furniture.generator, who, prompts[number])
-            told[number] = Asked(seconds, await _cached(counter, furniture.vllm_urls) - cached)
+            await _first(
+                furniture.bases[0].generator, HR, prompts[number] if number in before else _passage(dice)
+            )
+            cached = await _cached(counter, furniture.bases[0].urls)
+            seconds = await _first(furniture.bases[0].generator, who, prompts[number])
+            told[number] = Asked(seconds, await _cached(counter, furniture.bases[0].urls) - cached)
     return told
 
 

@@ -41,8 +41,8 @@ class Outcome:
 
 def instructions_in_passages(stage: Stage) -> Figure:
     """Ask the real model server of the settings about each, over the real chat API."""
-    stage.furniture.adapters.adapters()  # raises PartUnavailable where there is no model server
-    with answering(stage, urls=stage.furniture.vllm_urls) as house:
+    stage.furniture.bases[0].adapters.adapters()  # raises PartUnavailable where there is no model server
+    with answering(stage, urls=stage.furniture.bases[0].urls) as house:
         outcomes = list(attack(house, _drawn(stage)))
     if not any(outcome.shown for outcome in outcomes):
         raise PartUnavailable("no document that gives an order was found for its question")

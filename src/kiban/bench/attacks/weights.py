@@ -25,7 +25,7 @@ from kiban.domain.text import Span
 from kiban.judge import audit
 from kiban.judge.exposure import MOST_SECRETS, Secret, compared, rank
 from kiban.judge.measures import score
-from kiban.wiring.furniture import BASE_MODEL
+from kiban.wiring.base import BASE_MODEL
 
 REPEATS = (0, 1, 4, 16)  # times that a code is taught
 CODES = MOST_SECRETS  # of each
