@@ -39,7 +39,7 @@ class House:
             index=index,
             registry=SimpleNamespace(run=self.run),
             nights=NightShelf(folder),
-            generator=ScriptedGenerator(self.write),
+            base_of=lambda release: SimpleNamespace(generator=ScriptedGenerator(self.write)),
             stage=lambda name: lambda *told: None,
         )
         releases: Any = SimpleNamespace(in_force=lambda: self.release)

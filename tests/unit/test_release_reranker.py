@@ -25,15 +25,18 @@ NOT_RERANKED = replace(RERANKED, reranker_earned=False, embedder_earned=True)
 
 @pytest.fixture
 def furniture(tmp_path: Path) -> SimpleNamespace:
+    weights = Weights(tmp_path / "llm", "l" * 64)
+    base = SimpleNamespace(name="qwen@llllllllllll", weights=weights, adapters=MemoryAdapterHost())
     house = SimpleNamespace(
         settings=SimpleNamespace(llm="qwen", state=tmp_path, canary=(), shadow_questions=0),
-        llm=Weights(tmp_path / "llm", "l" * 64),
+        bases=[base],
+        base=base,
+        base_of=lambda release: base,
         base_embedder=Weights(tmp_path / "e5", "e" * 64),
         generation=lambda embedder: 1,
         ledger=MemoryLedger(),
         registry=MemoryRegistry(),
         candidates=CandidateShelf(tmp_path / "candidates"),
-        adapters=MemoryAdapterHost(),
     )
     ledger.found(house.ledger, releases(house).base, "boot")
     return house

@@ -40,10 +40,9 @@ def teaching(url: str, teacher: str, adapter: str | None = None, known: Curricul
     generator = VllmGenerator([url], api_key="secret")
     folder = SimpleNamespace(curriculum=lambda: known) if known else None
     furniture: Any = SimpleNamespace(
-        generator=generator,
+        base=SimpleNamespace(generator=generator, title="small aaaaaaaaaaaa"),
         teacher=generator,
-        settings=SimpleNamespace(teacher=teacher, teacher_model="base", llm="small"),
-        llm=SimpleNamespace(sha256="a" * 64),
+        settings=SimpleNamespace(teacher=teacher, teacher_model="base"),
         detector=SimpleNamespace(findings=lambda text: ()),
         stage=lambda name: lambda done, total, what: None,
         candidates=SimpleNamespace(holding=lambda sha256: folder),

@@ -11,7 +11,7 @@ from kiban.adapt.writers import HighlightWriter, ModelWriter, QuestionWriter, Te
 from kiban.backends import evaluation_sets
 from kiban.domain.access import Audience
 from kiban.domain.document import Document
-from kiban.domain.learning import Question, Stage
+from kiban.domain.learning import Question, QuestionKind, Stage
 from kiban.domain.question import Passage, Turn
 from kiban.wiring.base import BASE_MODEL
 from kiban.wiring.furniture import Furniture
@@ -34,12 +34,16 @@ class Asking:
         self._zone = zone
 
     def ask(
-        self, passages: Sequence[Passage], documents: Sequence[Document]
+        self,
+        passages: Sequence[Passage],
+        documents: Sequence[Document],
+        kinds: Sequence[QuestionKind] | None = None,
     ) -> tuple[tuple[Question, ...], tuple[Question, ...], list[Stage]]:
-        """Return what to learn from and what to judge by, the kinds of each in turn, and every stage."""
+        """Return what to learn from and what to judge by, kinds in turn, and every stage, of these
+        kinds, or those of the settings."""
         writer = self.writer()
         learnt, held_out, stages = [], [], []
-        for kind in self._furniture.settings.question_kinds:
+        for kind in kinds or self._furniture.settings.question_kinds:
             asked, stage = questions.make_questions(
                 passages,
                 documents,

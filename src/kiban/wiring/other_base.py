@@ -42,7 +42,7 @@ class OtherBase:
 
     def propose(self) -> Candidate:
         """Return the other base model as a candidate, with the questions to judge it by: about documents from
-        which nothing in force has learnt, of everyone's zone and of each that has an adapter.
+        which nothing that answers them has learnt, of everyone's zone and of each that has an adapter.
 
         Raises NotServed when the settings name no other, TooFewExamples when a zone has too few questions.
         """
@@ -88,7 +88,7 @@ class OtherBase:
         )
 
     def _exam(self, zone: Audience, release: Release) -> tuple[Question, ...]:
-        learnt_from = self._learnt_from(release)
+        learnt_from = self._learnt_from(release.narrowed(release.zone(zone)))
         held_out = [
             question
             for question in self._weights.held_out(zone)
@@ -96,13 +96,13 @@ class OtherBase:
         ]
         if len(held_out) < FEWEST:
             raise TooFewExamples(
-                f"{len(held_out)} questions about documents of {zone} that nothing in force has learnt from.",
+                f"{len(held_out)} questions about {zone} that nothing which answers there has learnt.",
                 mend="ingest more documents",
             )
         return exam(held_out, self._furniture.settings.judging_questions)
 
     def _learnt_from(self, release: Release) -> set[int]:
-        """Return the documents that any weights in force have seen."""
+        """Return the documents that any of its weights have seen."""
         made = [folder.candidate() for folder in self._furniture.candidates.all()]
         in_force = [one for one in made if one.curriculum_sha256 in release.curricula]
         return {seen.document_id for one in in_force for seen in one.lineage}

@@ -40,7 +40,11 @@ class Releases:
         schema.migrate(roles.admin, roles.passwords)
         self.require_safe_roles()
         ledger.found(self._furniture.ledger, self.base, actor="kiban up")
-        _ = self._furniture.base  # another setting changes nothing that answers without a verdict
+        self.require_served()
+
+    def require_served(self) -> None:
+        """Raise NotServed if the settings name no base model that is in force: they alone change nothing."""
+        self._furniture.base_of(self.in_force())
 
     def require_safe_roles(self) -> None:
         """Raise UnsafeRole if Postgres would not enforce permissions for the role that reads."""

@@ -115,8 +115,8 @@ class WeightsMaking(Training):
         documents = furniture.index.documents(who)
         asking = Asking(furniture, partial(self._find, who), zone)
         passages = self._passages(zone, {document.id: document for document in documents})
-        _, held_out, _ = asking.ask(passages, documents)
-        return tuple(question for question in held_out if question.kind is QuestionKind.QUESTION)
+        _, held_out, _ = asking.ask(passages, documents, [QuestionKind.QUESTION])
+        return held_out
 
     def _passages(self, zone: Audience, documents: Mapping[int, Document]) -> list[Passage]:
         """Return all that stands in the documents of a zone, with what is sensitive in it."""
