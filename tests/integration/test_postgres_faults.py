@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from threading import Barrier, Thread
 from typing import Any, overload
@@ -145,3 +146,15 @@ def test_a_postgres_that_is_not_there_is_named(free_port: int, monkeypatch: pyte
     with pytest.raises(PartUnavailable, match=f"Postgres at 127.0.0.1:{free_port}"):
         PostgresSearch(postgres).visible_chunks(SOMEONE)
     postgres.close()
+
+
+def test_connections_that_lay_idle_while_the_server_restarted_are_not_handed_out(
+    library: PostgresLibrary, postgres: Postgres, admin: Admin
+) -> None:
+    assert library.documents() == PostgresSearch(postgres).browse(SOMEONE) == []
+    admin.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where usename in ('kiban_writer', 'kiban_reader')"
+    )
+    time.sleep(0.2)  # the server tells its clients in its own time
+    assert library.documents() == PostgresSearch(postgres).browse(SOMEONE) == []
