@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from kiban.domain.access import EVERYONE, Principal
+from kiban.domain.access import ALL, EVERYONE, Audience, Principal
 from kiban.domain.document import DocumentState, Place, SourceOutlook
 from kiban.domain.evidence import Arm, Comparison, Evaluation, Outcome, Verdict
 from kiban.domain.feedback import Evidence, Feedback, Rating
@@ -45,6 +45,19 @@ TESTS = (
     Comparison("correct", "guard", 0.92, 0.92, 0.0, -0.05, 0.05, 0.01, 0.01, 60, Outcome.PASS, margin=0.1),
     Comparison("told_restricted", "audit", 0.0, 0.0, 0.0, 0.0, 0.1, 1.0, 1.0, 4, Outcome.PASS),
 )
+OTHER = Candidate("5cd80e71aa34", "", (), None, None, None, llm=Weights(Path("/models/small"), "d" * 64))
+OTHERS_ARMS = {
+    Arm.CHAMPION_RAG: {"correct": 0.92, "cited": 0.90, "abstained": 0.30, "over_abstained": 0.07},
+    Arm.OTHER_RAG: {"correct": 0.60, "cited": 0.10, "abstained": 0.10, "over_abstained": 0.0},
+}
+OTHERS_TESTS = tuple(
+    replace(
+        Comparison("cited", "primary", 0.90, 0.10, -0.80, -0.89, -0.70, 0.001, 0.002, 60, Outcome.FAIL),
+        against=Arm.CHAMPION_RAG,
+        zone=zone,
+    )
+    for zone in (ALL, Audience(frozenset({"hr"})))
+)
 
 
 def staged_office(folder: Path) -> MemoryHouse:
@@ -65,9 +78,11 @@ def staged_office(folder: Path) -> MemoryHouse:
     registered = ("kiban-adapter/3",)
     candidate = Candidate("b41f09c2d7e5", "c" * 64, (seen,), adapter, None, None, registered)
     verdict = Verdict(Outcome.PASS, (), Evaluation(candidate.id, ARMS, TESTS, 80, 24, 90.0))
+    moved = Evaluation(OTHER.id, OTHERS_ARMS, OTHERS_TESTS, 80, 24, 90.0)
     house.office.candidates = [
         Judged(replace(candidate, id="77aa01d3be20", registered=()), None),
         Judged(candidate, verdict),
+        Judged(OTHER, Verdict(Outcome.FAIL, (), moved)),
     ]
     founded = _entry(None, Action.FOUNDED, BASE, "The house was founded.", now - timedelta(days=9))
     promoted = _entry(founded, Action.PROMOTED, LEARNT, WHY, now)

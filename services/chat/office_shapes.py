@@ -57,7 +57,7 @@ def judged_json(judged: Judged) -> Json:
         "candidate": candidate.id,
         "zone": candidate.audience.label,
         "documents": len(candidate.lineage),
-        "parts": [name for name in ("adapter", "embedder", "reranker") if getattr(candidate, name)],
+        "parts": [name for name in ("adapter", "embedder", "reranker", "llm") if getattr(candidate, name)],
         "registered": list(candidate.registered),
         "verdict": None,
     }
@@ -119,6 +119,7 @@ def _comparison(comparison: Comparison) -> Json:
         "measure": comparison.measure,
         "role": comparison.role,
         "against": comparison.against.value,
+        "zone": comparison.zone.label,
         "old": comparison.old,
         "new": comparison.new,
         "difference": comparison.difference,

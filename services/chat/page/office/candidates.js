@@ -1,4 +1,4 @@
-// Candidates and what the gate said of each: four arms, paired tests, audits.
+// Candidates and what the gate said of each: arms, paired tests, audits.
 
 import { office } from "../api.js";
 import { element } from "../element.js";
@@ -29,7 +29,7 @@ function inRegistry(mlflow, version) {
 
 function tests({ comparisons, names }) {
   const rows = comparisons.map((one) => [
-    sentence({ ja: names.ja[one.measure] ?? one.measure, en: names.en[one.measure] ?? one.measure }),
+    inZone(one, sentence({ ja: names.ja[one.measure] ?? one.measure, en: names.en[one.measure] ?? one.measure })),
     element("span", { words: `role_${one.role}` }),
     `${level(one, one.old)}\u00a0→ ${level(one, one.new)}`,
     `${number(one.low)}\u00a0… ${number(one.high)}`,
@@ -41,7 +41,11 @@ function tests({ comparisons, names }) {
   return table("testsTitle", ["colMeasure", "colRole", "colChange", "colInterval", "colP", "colQuestions", "colVerdict", "colMeaning"], rows);
 }
 
-const SHARES = new Set(["correct", "cited", "abstained", "over_abstained", "told_restricted"]);
+function inZone({ zone }, measure) {
+  return zone === "everyone" ? measure : element("span", {}, measure, element("small", { words: "forZone", values: [zone] }));
+}
+
+const SHARES = new Set(["correct", "cited", "abstained", "over_abstained", "told_restricted", "faster"]);
 const UNITS = { seconds: "\u00a0s" };
 const level = ({ measure }, value) =>
   SHARES.has(measure) ? percent(Math.abs(value)) : `${number(value, 3)}${UNITS[measure] ?? ""}`;

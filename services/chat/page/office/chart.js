@@ -1,9 +1,10 @@
-// Four arms side by side, as inline SVG: one panel a measure, one bar an arm.
+// Arms side by side, as inline SVG: one panel a measure, one bar an arm.
 
 import { element } from "../element.js";
 import { say } from "../words.js";
 import { percent, sentence, table } from "./pieces.js";
 
+const NEW = new Set(["adapted+RAG", "other base+RAG"]);
 const SPACE = "http://www.w3.org/2000/svg";
 const MEASURES = ["correct", "cited", "abstained", "over_abstained"];
 const [LABEL, BAR, STEP, TOP, WIDTH] = [150, 200, 26, 30, 410]; // px; a bar as long as 100 % is BAR
@@ -38,7 +39,7 @@ function bar(arm, mean, y) {
   const ground = svg("rect", { x: LABEL, y, width: BAR, height: 18, rx: 3, class: "ground" });
   if (mean === undefined) return [label, ground, text(LABEL + BAR + 8, y + 13, "–", "value")];
   const length = Math.max(BAR * mean, 1);
-  const filled = svg("rect", { x: LABEL, y, width: length, height: 18, rx: 3, class: arm === "adapted+RAG" ? "ours" : "theirs" });
+  const filled = svg("rect", { x: LABEL, y, width: length, height: 18, rx: 3, class: NEW.has(arm) ? "ours" : "theirs" });
   return [label, ground, filled, text(LABEL + BAR + 8, y + 13, percent(mean), "value")];
 }
 
