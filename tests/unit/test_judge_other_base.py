@@ -61,7 +61,7 @@ def test_one_that_is_no_better_changes_nothing() -> None:
 def test_one_that_is_as_good_and_lighter_earns_it() -> None:
     verdict = decide(alike(scored(GOOD, GOOD)), LIGHTER)
     assert verdict.outcome is Outcome.PASS and verdict.base_earned
-    assert verdict.reasons[-1].startswith("Weights: 0.00 GB → 0.00 GB: lighter by 25%")
+    assert verdict.reasons[-1].startswith("Weights: 0.00 GB → 0.00 GB: 50% lighter")
 
 
 def test_one_that_is_as_good_and_faster_earns_it_and_a_little_faster_is_not_enough() -> None:

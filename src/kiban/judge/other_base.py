@@ -41,9 +41,10 @@ class Bytes:
         return self.new <= (1 - LESS_WEIGHT) * self.old
 
     def __str__(self) -> str:
-        change = "lighter by" if self.lighter else "not lighter by as much as"
+        saved = 1 - self.new / max(self.old, 1)
+        change = f"{abs(saved):.0%} {'lighter' if saved >= 0 else 'heavier'}"
         old, new = (f"{size / 1e9:.2f} GB" for size in (self.old, self.new))
-        return f"Weights: {old} → {new}: {change} {LESS_WEIGHT:.0%}."
+        return f"Weights: {old} → {new}: {change}; {LESS_WEIGHT:.0%} less would count."
 
 
 def decide(
@@ -102,6 +103,7 @@ def _less_time(seconds: Pairs) -> Pairs:
 
 def _not_harmed(faster: Comparison) -> Comparison:
     """Being slow is guarded against by its own margin; here it only does not help."""
+    faster = replace(faster, old=-faster.old, new=-faster.new)
     if faster.outcome is not Outcome.FAIL:
         return faster
     return replace(faster, outcome=Outcome.CANNOT_TELL, needed=MOST_NEEDED)
