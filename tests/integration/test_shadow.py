@@ -36,7 +36,7 @@ class Company:
         self._postgres, self._folder, self._models = postgres, folder, models
 
     def open(self, url: str) -> None:
-        self.zoned = ZonedHouse(self._postgres, self._folder, self._models, url)
+        self.zoned = ZonedHouse(self._postgres, self._folder, self._models, url, question_kinds=["question"])
         self.house, self.furniture = self.zoned.house, self.zoned.furniture
         vectors = HashEmbedder(WIDTH)  # without weights: what is found matters, not how well
         self.furniture.__dict__["embedder"] = lambda weights: vectors

@@ -38,7 +38,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def company(postgres: Postgres, models: Path, tmp_path: Path) -> Iterator[ZonedHouse]:
     """Give a house with documents for everyone, for each of two groups, and for the two together."""
     with naming_itself().serving() as url:
-        house = ZonedHouse(postgres, tmp_path / "state", models, url)
+        house = ZonedHouse(postgres, tmp_path / "state", models, url, question_kinds=["question"])
         house.put(ALL, HR, LAB, BOTH)
         yield house
         house.close()
@@ -172,7 +172,7 @@ def test_a_candidate_is_judged_as_a_member_of_its_zone_against_base_and_everyone
 ) -> None:
     company.release(company.candidate(ALL))
     verdict = company.house.evidence.judge(company.candidate(HR))
-    assert set(verdict.evaluation.arms) == {*Arm} - {Arm.HOSTED}
+    assert set(verdict.evaluation.arms) == {*Arm} - {Arm.HOSTED, Arm.CHAMPION_RAG, Arm.OTHER_RAG}
     assert {each.against for each in verdict.evaluation.comparisons} == {Arm.BASE_RAG, Arm.EVERYONE_RAG}
     assert verdict.zone == HR
     assert verdict.outcome is not Outcome.PASS

@@ -23,11 +23,11 @@ time.sleep(60)
 """
 
 
-def daemon(folder: Path, code: str, port: int | None = None) -> Daemon:
+def daemon(folder: Path, code: str, port: int | None = None, **given: str) -> Daemon:
     return Daemon(
         name="sleeper",
         command=(sys.executable, "-c", code),
-        environment=dict,
+        environment=lambda: given,
         folder=folder,
         log=folder / "sleeper.log",
         port=port,
@@ -50,6 +50,13 @@ def sleeper(tmp_path: Path) -> Iterator[Daemon]:
     made = daemon(tmp_path, SLEEPER)
     yield made
     made.stop(grace=0)
+
+
+def test_a_daemon_is_outdated_once_it_would_be_given_something_else(sleeper: Daemon, tmp_path: Path) -> None:
+    assert not sleeper.outdated(), "it does not run"
+    started(sleeper)
+    assert not daemon(tmp_path, SLEEPER).outdated()
+    assert daemon(tmp_path, SLEEPER, KIBAN_OTHER_LLM="small").outdated()
 
 
 def test_a_daemon_is_known_again_by_whoever_asks_later(sleeper: Daemon, tmp_path: Path) -> None:

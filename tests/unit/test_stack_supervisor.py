@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -29,13 +29,14 @@ class Puppet:
     dies: bool = False
     alive: bool = False
     asked: int = 0
+    stopped: int = 0
     log: Path = Path("puppet.log")
 
     def start(self) -> None:
         self.alive = not self.dies
 
     def stop(self, grace: float) -> None:
-        self.alive = False
+        self.alive, self.stopped = False, self.stopped + 1
 
     def pid(self) -> int | None:
         return 1 if self.alive else None
@@ -88,6 +89,14 @@ def test_what_runs_already_is_found_and_left_alone() -> None:
     journal = Journal()
     supervisor.up([part("vllm", Puppet(alive=True))], journal.watch)
     assert journal.lines == ["vllm found", "vllm ready"]
+
+
+def test_what_runs_with_other_settings_is_started_anew() -> None:
+    running, journal = Puppet(alive=True), Journal()
+    chat = replace(part("chat", running), outdated=lambda: running.stopped == 0)
+    supervisor.up([chat], journal.watch)
+    assert journal.lines == ["chat starting", "chat ready"]
+    assert running.stopped == 1 and chat.stands
 
 
 def test_a_part_that_dies_is_named_with_its_last_words_and_its_log() -> None:

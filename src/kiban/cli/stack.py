@@ -45,7 +45,7 @@ def start(settings: Settings, *, quiet: bool) -> None:
     """
     state.claim(settings.state)
     everything = parts(settings)
-    if not any(part.runner and part.runner.pid() is None for part in everything):
+    if all(part.stands for part in everything):
         with watching(quiet=quiet) as watch:
             supervisor.up(everything, watch)
         return

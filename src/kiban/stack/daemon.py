@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
@@ -37,6 +38,7 @@ class Daemon:
         """Start it detached from us. Raises PartRefused when its port is taken or `check` refuses."""
         self.check()
         self._refuse_taken_port()
+        environment = self.environment()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
@@ -45,7 +47,7 @@ class Daemon:
             child = subprocess.Popen(
                 self.command,
                 cwd=ROOT,
-                env={**_inherited(), **self.environment()},
+                env={**_inherited(), **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -53,7 +55,8 @@ class Daemon:
             )
         _launched.append(child)
         born = psutil.Process(child.pid).create_time()
-        self._record.write_text(json.dumps({"pid": child.pid, "born": born, "command": self.command}))
+        record = {"pid": child.pid, "born": born, "command": self.command, "given": _digest(environment)}
+        self._record.write_text(json.dumps(record))
 
     def process(self) -> psutil.Process | None:
         """Return the process we started, if it lives; never another one that got its number."""
@@ -66,6 +69,12 @@ class Daemon:
         except psutil.NoSuchProcess:
             return None
         return found if ours else None
+
+    def outdated(self) -> bool:
+        """Tell whether it runs, and would be given something else if it were started now."""
+        if self.process() is None:
+            return False
+        return bool(json.loads(self._record.read_text()).get("given") != _digest(self.environment()))
 
     def stop(self, grace: float) -> None:
         """Ask it to end; after `grace` seconds end it and all its children. Does nothing if it is gone."""
@@ -106,6 +115,10 @@ class Daemon:
                 f"{self.name}: port {self.port} ({self.port_field}) is taken by {holder}.",
                 mend=f"stop it, or set KIBAN_{self.port_field.upper()} to a free port",
             )
+
+
+def _digest(environment: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(environment, sort_keys=True).encode()).hexdigest()
 
 
 def memory(process: psutil.Process | None) -> int:

@@ -119,7 +119,13 @@ def _chat(settings: Settings) -> Part:
         settings, "chat", ["-m", "services.chat"], partial(environment.house, settings), settings.chat_port
     )
     return Part(
-        "chat", url, lambda: _ours(health.http(f"{url}/healthz")), daemon, frozenset({"postgres"}), 180
+        "chat",
+        url,
+        lambda: _ours(health.http(f"{url}/healthz")),
+        daemon,
+        frozenset({"postgres"}),
+        patience=180,
+        outdated=daemon.outdated,
     )
 
 
@@ -133,6 +139,7 @@ def _flows(settings: Settings) -> Part:
         daemon,
         frozenset({"postgres", "prefect"}),
         patience=180,
+        outdated=daemon.outdated,
     )
 
 

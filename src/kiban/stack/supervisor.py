@@ -47,6 +47,12 @@ class Part:
     runner: Runner | None = None
     needs: frozenset[str] = frozenset()
     patience: float = 60.0  # seconds until it must be ready
+    outdated: Callable[[], bool] = lambda: False  # it runs, and has to be started anew: the settings changed
+
+    @property
+    def stands(self) -> bool:
+        """Whether there is nothing to start here."""
+        return self.runner is None or (self.runner.pid() is not None and not self.outdated())
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ class PartStatus:
 
 
 def up(parts: Sequence[Part], watch: Watch, prepare: Mapping[str, Hook] | None = None) -> None:
-    """Bring every part up, each as soon as what it needs is ready; what runs already is left alone.
+    """Bring every part up, each as soon as what it needs is ready; what stands already is left alone.
 
     `prepare` holds, by part, what to do once that part is ready and before what needs it starts.
     Raises PartRefused and PartUnavailable; parts that came up stay up.
@@ -92,8 +98,10 @@ def _nothing() -> None: ...
 
 
 def _launch(part: Part) -> State:
-    if part.runner is None or part.runner.pid() is not None:
+    if part.runner is None or part.stands:
         return "found"
+    if part.runner.pid() is not None:
+        part.runner.stop(GRACE)
     part.runner.start()
     return "starting"
 

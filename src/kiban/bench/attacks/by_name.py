@@ -212,7 +212,7 @@ def _send(port: int, attempt: Attempt, token: str) -> int:
 def _company(stage: Stage, postgres: Postgres, url: str) -> Iterator[ZonedHouse]:
     """Give a house in which everyone and two groups have adapters."""
     state = stage.folder / "by-name"
-    company = ZonedHouse(postgres, state, stage.once(models), url)
+    company = ZonedHouse(postgres, state, stage.once(models), url, question_kinds=["question"])
     try:
         company.put(ALL, HR, LAB)
         company.furniture.library.set_memberships("stage", PEOPLE)

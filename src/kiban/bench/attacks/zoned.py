@@ -64,8 +64,8 @@ class Shelf(MemoryRegistry):
 class ZonedHouse:
     """Everything between documents and answers is the real house's; the model only names itself."""
 
-    def __init__(self, postgres: Postgres, state: Path, models: Path, url: str) -> None:
-        self.house = House(settings(state, models, url))
+    def __init__(self, postgres: Postgres, state: Path, models: Path, url: str, **said: object) -> None:
+        self.house = House(settings(state, models, url, **said))
         self.furniture = self.house.furniture
         self.furniture.__dict__ |= {"postgres": postgres, "registry": Shelf()}
         self._numbers = itertools.count(1)

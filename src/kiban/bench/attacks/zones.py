@@ -15,7 +15,7 @@ from kiban.bench.attacks.releases import empty
 from kiban.bench.attacks.stage import Stage
 from kiban.bench.attacks.zoned import BOTH, HR, LAB, ZonedHouse, make_models, naming_itself, zone
 from kiban.domain.access import ALL, NOBODY, Audience
-from kiban.domain.learning import Curriculum, Weights
+from kiban.domain.learning import Curriculum, QuestionKind, Weights
 from kiban.errors import KibanError, MixedAudience
 
 EVERYBODY = (ALL, HR, LAB, BOTH)
@@ -62,7 +62,7 @@ def _trained(
     """Yield what is trained for each of `learning` where the documents of `stored` are kept."""
     state = stage.folder / f"house-{next(_HOUSES)}"
     with empty(stage.postgres) as postgres, naming_itself().serving() as url:
-        company = ZonedHouse(postgres, state, stage.once(models), url)
+        company = ZonedHouse(postgres, state, stage.once(models), url, question_kinds=_kinds(stage))
         try:
             company.put(*stored)
             if more:
@@ -77,11 +77,17 @@ def _trained(
             company.close()
 
 
+def _kinds(stage: Stage) -> list[QuestionKind]:
+    """Return the kinds of questions that are learnt from: all of them where the stage is whole."""
+    return list(QuestionKind)[: stage.size(len(QuestionKind), least=1)]
+
+
 def mixed_curricula(stage: Stage) -> Figure:
     """Put one example that not every reader may read into a curriculum, in any of its places, and train."""
     dice, caught, tried, passed = Random(3), 0, 0, 0
     with empty(stage.postgres) as postgres, naming_itself().serving() as url:
-        company = ZonedHouse(postgres, stage.folder / f"house-{next(_HOUSES)}", stage.once(models), url)
+        state = stage.folder / f"house-{next(_HOUSES)}"
+        company = ZonedHouse(postgres, state, stage.once(models), url, question_kinds=_kinds(stage))
         try:
             company.put(*EVERYBODY)
             written = {audience: company.house.weights.write_curriculum(audience) for audience in EVERYBODY}
