@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -53,7 +54,8 @@ class House:
     def __init__(self, postgres: Postgres, state: Path) -> None:
         self.host = Host()
         furniture = Furniture(Settings(state=state, audited_secrets=8))
-        furniture.__dict__ |= {"postgres": postgres, "adapters": self.host}
+        base = SimpleNamespace(adapters=self.host, is_of=lambda release: True, close=self.host.close)
+        furniture.__dict__ |= {"postgres": postgres, "bases": (base,)}
         library, find = PostgresLibrary(postgres), PatternDetector().findings
         open_to_all = [arrival(f"{n}.md", f"窓口の電話は{phone}です。") for n, phone in enumerate(PHONES)]
         closed = [
@@ -64,8 +66,8 @@ class House:
             chunks = tuple(replace(chunk, sensitive=find(chunk.original)) for chunk in one.chunks)
             library.put("folder", [replace(one, chunks=chunks)], {})
         generation = library.add_generation("e5", "e" * 64, 3, "tokeniser", "chunking")
-        base = Release("qwen", None, None, None, "e5", "e" * 64, generation, "prompt", None)
-        ledger.found(furniture.ledger, base, actor="test")
+        founded = Release("qwen", None, None, None, "e5", "e" * 64, generation, "prompt", None)
+        ledger.found(furniture.ledger, founded, actor="test")
         learnt = [document for document in library.documents() if document.audience.is_everyone]
         lineage = tuple(Lineage(each.id, each.uri, each.version, each.sha256) for each in learnt)
         self.candidate = Candidate("c", "0" * 64, lineage, None, None, None)

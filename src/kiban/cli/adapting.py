@@ -59,7 +59,7 @@ def adapt(
     with _bench(_taught(effort, recipe), keep, quiet=as_json) as bench:
         figures = bench.run(train, evaluate, outside, embedder=embedder, reranker=reranker, llm=llm)
     if as_json:
-        typer.echo(json.dumps(asdict(figures), ensure_ascii=False, indent=1))
+        typer.echo(json.dumps(asdict(figures), ensure_ascii=False, indent=1, default=sorted))
         return
     shown = Table("arm", *(measure := sorted({name for of in figures.arms.values() for name in of})))
     for arm, means in figures.arms.items():
