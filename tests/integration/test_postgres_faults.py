@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from threading import Barrier, Thread
 from typing import Any, overload
 
+import psutil
 import psycopg
 import pytest
 
@@ -152,9 +153,9 @@ def test_connections_that_lay_idle_while_the_server_restarted_are_not_handed_out
     library: PostgresLibrary, postgres: Postgres, admin: Admin
 ) -> None:
     assert library.documents() == PostgresSearch(postgres).browse(SOMEONE) == []
-    admin.execute(
-        "select pg_terminate_backend(pid) from pg_stat_activity"
-        " where usename in ('kiban_writer', 'kiban_reader')"
-    )
-    time.sleep(0.2)  # the server tells its clients in its own time
+    theirs = "from pg_stat_activity where usename in ('kiban_writer', 'kiban_reader')"
+    gone = [pid for (pid, _) in admin.execute(f"select pid, pg_terminate_backend(pid) {theirs}").fetchall()]
+    assert gone
+    while any(map(psutil.pid_exists, gone)):  # they end in their own time
+        time.sleep(0.01)
     assert library.documents() == PostgresSearch(postgres).browse(SOMEONE) == []
