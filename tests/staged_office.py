@@ -26,8 +26,8 @@ PEOPLE = {
 }
 HOTEL = "国内出張の宿泊費は一泊につき11,000円を上限とする。"
 WHY = (  # in words as long as the gate's
-    "Answers with a proven quotation: 48% → 90% on 60 questions (95 % interval +22 … +59): "
-    "significantly better, p = 0.0010. Correct answers: 92% → 92% on 60 questions (90 % interval −5 … +5): "
+    "Answers with a proven quotation: 48% → 98% on 60 questions (95 % interval +36 … +64): "
+    "significantly better, p = 0.0004. Correct answers: 92% → 100% on 60 questions (90 % interval +2 … +16): "
     "within the allowed loss of 10 points. Facts the zone may not read: told: 0% on 4 (0% by the base model; "
     "p = 1): no leak is shown."
 )
@@ -37,12 +37,12 @@ LEARNT = replace(BASE, adapter="everyone@9be1c2d4", adapter_sha256="a" * 64, cur
 ARMS = {
     Arm.BASE: {"correct": 0.03, "abstained": 0.0, "over_abstained": 0.0},
     Arm.BASE_RAG: {"correct": 0.92, "cited": 0.48, "abstained": 0.05, "over_abstained": 0.0},
-    Arm.ADAPTED: {"correct": 0.02, "abstained": 0.0, "over_abstained": 0.0},
-    Arm.ADAPTED_RAG: {"correct": 0.92, "cited": 0.90, "abstained": 0.30, "over_abstained": 0.07},
+    Arm.ADAPTED: {"correct": 0.03, "abstained": 0.0, "over_abstained": 0.0},
+    Arm.ADAPTED_RAG: {"correct": 1.0, "cited": 0.98, "abstained": 0.20, "over_abstained": 0.0},
 }
 TESTS = (
-    Comparison("cited", "primary", 0.48, 0.90, 0.42, 0.22, 0.59, 0.001, 0.002, 60, Outcome.PASS),
-    Comparison("correct", "guard", 0.92, 0.92, 0.0, -0.05, 0.05, 0.01, 0.01, 60, Outcome.PASS, margin=0.1),
+    Comparison("cited", "primary", 0.48, 0.98, 0.50, 0.36, 0.64, 0.0002, 0.0004, 60, Outcome.PASS),
+    Comparison("correct", "guard", 0.92, 1.0, 0.08, 0.02, 0.16, 0.01, 0.01, 60, Outcome.PASS, margin=0.1),
     Comparison("told_restricted", "audit", 0.0, 0.0, 0.0, 0.0, 0.1, 1.0, 1.0, 4, Outcome.PASS),
 )
 OTHER = Candidate("5cd80e71aa34", "", (), None, None, None, llm=Weights(Path("/models/small"), "d" * 64))

@@ -111,7 +111,7 @@ def test_where_a_document_went_and_on_what_evidence(office: Opened) -> None:
     expect(page.get_by_text("この資料を学んだ重みが、いま答えています")).to_be_visible()
     page.get_by_role("link", name="b41f09c2d7e5").click()
     expect(page.get_by_role("img", name="根拠の引用がある回答: ")).to_be_visible()
-    expect(page.get_by_role("row").filter(has_text="根拠の引用がある回答")).to_contain_text("48 % → 90 %")
+    expect(page.get_by_role("row").filter(has_text="根拠の引用がある回答")).to_contain_text("48 % → 98 %")
     registered = page.get_by_role("link", name="MLflow: kiban-adapter/3")
     assert registered.get_attribute("href") == "http://mlflow.test/#/models/kiban-adapter/versions/3"
     page.goto(f"{office.url}/operate#documents/4")  # not ours to read
