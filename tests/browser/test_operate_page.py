@@ -38,7 +38,7 @@ def enter(office: Opened, subject: str = "mori", view: str = "") -> None:
 def test_a_long_reason_shows_its_first_sentence_and_the_rest_for_who_asks(office: Opened) -> None:
     enter(office, view="リリース")
     first, rest = (
-        office.page.get_by_text("significantly better, p = 0.0010."),
+        office.page.get_by_text("significantly better, p = 0.0004."),
         office.page.get_by_text("no leak is shown."),
     )
     expect(first).to_be_visible()
