@@ -1,5 +1,5 @@
-"""The command that starts a model server: `python -m services.vllm [other]` becomes vLLM, with the base model
-of the settings or the other one. No logic lives here.
+"""The command that starts a model server: `python -m services.vllm [MODEL PORT]` becomes vLLM, with `llm` of the
+settings if no other is named. No logic lives here.
 
 infra/compose.yaml starts the same server with the same flags; a test holds them together.
 """
@@ -39,16 +39,13 @@ def flags(rank: int, adapters: int, parser: str = "hermes", *, gpu: bool) -> lis
     ]  # fmt: skip
 
 
-def command(settings: Settings, *, other: bool = False) -> list[str]:
-    llm, port = settings.llm, settings.vllm_port
-    if other:
-        llm, port = settings.other_llm, settings.other_vllm_port
+def command(settings: Settings, llm: str = "", port: str = "") -> list[str]:
     # Not `vllm serve`: it asks for the version of a package "vllm", which the CPU build is not called.
     return [
         str(ROOT / ".venv-serve" / "bin" / "python"), "-m", "vllm.entrypoints.launchers.api_server.entry",
-        "--model", str(environment.llm_folder(settings, llm)),
+        "--model", str(environment.llm_folder(settings, llm or settings.llm)),
         "--host", settings.host,
-        "--port", str(port),
+        "--port", port or str(settings.vllm_port),
         *flags(settings.lora_rank, settings.adapters_at_once, settings.tool_call_parser, gpu=gpu(settings)),
     ]  # fmt: skip
 
@@ -72,5 +69,5 @@ def variables(settings: Settings) -> dict[str, str]:
 
 if __name__ == "__main__":
     chosen = load()
-    words = command(chosen, other=sys.argv[1:] == ["other"])
+    words = command(chosen, *sys.argv[1:])
     os.execve(words[0], words, {**os.environ, **variables(chosen)})

@@ -59,6 +59,14 @@ def test_a_daemon_is_outdated_once_it_would_be_given_something_else(sleeper: Dae
     assert daemon(tmp_path, SLEEPER, KIBAN_OTHER_LLM="small").outdated()
 
 
+def test_a_daemon_is_replaced_once_another_command_would_be_started(sleeper: Daemon, tmp_path: Path) -> None:
+    assert not sleeper.replaced(), "it does not run"
+    started(sleeper)
+    assert not daemon(tmp_path, SLEEPER).replaced()
+    assert not daemon(tmp_path, SLEEPER, KIBAN_LLM="small").replaced()
+    assert daemon(tmp_path, f"{SLEEPER} # with another model").replaced()
+
+
 def test_a_daemon_is_known_again_by_whoever_asks_later(sleeper: Daemon, tmp_path: Path) -> None:
     process = started(sleeper)
     assert daemon(tmp_path, SLEEPER).pid() == process.pid

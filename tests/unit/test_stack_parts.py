@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import socket
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from kiban.errors import PartRefused, SettingsError
 from kiban.settings import Settings
 from kiban.stack import databases, doctor, environment, machine, state
 from kiban.stack.daemon import Daemon
-from kiban.stack.parts import parts
+from kiban.stack.parts import left_over, parts
 
 ELSEWHERE = {
     "postgres_dsn": "postgresql://me:p%40ss@db:5433/kiban?sslmode=require",
@@ -29,6 +31,27 @@ def test_what_the_settings_point_to_is_asked_and_not_run(tmp_path: Path) -> None
     made = parts(Settings(state=tmp_path, **ELSEWHERE))
     assert [part.name for part in made if part.runner] == ["chat", "flows"]
     assert [part.url for part in made if part.name.startswith("vllm")] == list(ELSEWHERE["vllm_urls"])
+
+
+def test_another_base_has_a_server_of_its_own_which_is_left_over_once_nobody_names_it(tmp_path: Path) -> None:
+    named = Settings(state=tmp_path, other_llm="small")
+    (other,) = (part for part in parts(named) if part.name == "other-vllm")
+    assert isinstance(other.runner, Daemon)
+    assert other.runner.command[-2:] == ("small", str(named.other_vllm_port))
+    sleeping = replace(
+        other.runner,
+        command=(sys.executable, "-c", "import time; time.sleep(60)"),
+        environment=dict,
+        port=None,
+    )
+    replace(sleeping, check=lambda: None).start()
+    try:
+        assert left_over(named) == []
+        assert [part.name for part in left_over(Settings(state=tmp_path))] == ["other-vllm"]
+        assert other.outdated(), "it was started by another command"
+    finally:
+        sleeping.stop(grace=0)
+    assert left_over(Settings(state=tmp_path)) == []
 
 
 def test_no_address_that_people_see_holds_a_password(tmp_path: Path) -> None:

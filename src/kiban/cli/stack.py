@@ -20,7 +20,7 @@ from kiban.errors import NoSuchRelease
 from kiban.settings import Settings, load
 from kiban.stack import doctor as doctors
 from kiban.stack import state, supervisor
-from kiban.stack.parts import parts
+from kiban.stack.parts import left_over, parts
 from kiban.stack.supervisor import Part, PartStatus, State, Watch
 
 RemoveState = Annotated[bool, typer.Option("--remove-state", help="Then remove everything Kiban kept.")]
@@ -44,8 +44,8 @@ def start(settings: Settings, *, quiet: bool) -> None:
     Costs next to nothing when everything runs. Raises PartRefused, PartUnavailable, SettingsError.
     """
     state.claim(settings.state)
-    everything = parts(settings)
-    if all(part.stands for part in everything):
+    everything, gone = parts(settings), left_over(settings)
+    if not gone and all(part.stands for part in everything):
         with watching(quiet=quiet) as watch:
             supervisor.up(everything, watch)
         return
@@ -54,6 +54,7 @@ def start(settings: Settings, *, quiet: bool) -> None:
     with progress(quiet=quiet):
         _ = house().furniture.bases, house().furniture.base_embedder  # fetched, if they are missing
     with watching(quiet=quiet) as watch:
+        supervisor.down(gone, watch)
         supervisor.up(everything, watch, {"postgres": house().releases.found})
     house().releases.converge()  # a server that was restarted has forgotten its adapters
 
@@ -68,7 +69,7 @@ def down(remove_state: RemoveState = False, as_json: Json = False) -> None:
             watch(part, state)
             stopped.extend([part.name] if state == "stopped" else [])
 
-        supervisor.down(parts(settings), note)
+        supervisor.down([*parts(settings), *left_over(settings)], note)
     removed = remove_state and state.remove(settings)
     if as_json:
         print_json({"stopped": stopped, "removed": str(settings.state) if removed else None})

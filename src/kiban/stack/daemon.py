@@ -72,9 +72,11 @@ class Daemon:
 
     def outdated(self) -> bool:
         """Tell whether it runs, and would be given something else if it were started now."""
-        if self.process() is None:
-            return False
-        return bool(json.loads(self._record.read_text()).get("given") != _digest(self.environment()))
+        return self.process() is not None and self._recorded("given") != _digest(self.environment())
+
+    def replaced(self) -> bool:
+        """Tell whether it runs, and another command would be started now."""
+        return self.process() is not None and self._recorded("command") != list(self.command)
 
     def stop(self, grace: float) -> None:
         """Ask it to end; after `grace` seconds end it and all its children. Does nothing if it is gone."""
@@ -108,6 +110,9 @@ class Daemon:
     @property
     def _record(self) -> Path:
         return self.folder / f"{self.name}.json"
+
+    def _recorded(self, what: str) -> object:
+        return json.loads(self._record.read_text()).get(what)
 
     def _refuse_taken_port(self) -> None:
         if self.port is not None and (holder := holder_of(self.host, self.port)):

@@ -29,6 +29,14 @@ def parts(settings: Settings) -> list[Part]:
     ]
 
 
+def left_over(settings: Settings) -> list[Part]:
+    """Return what runs here although the settings do not name it any more."""
+    if settings.other_llm and not settings.other_vllm_urls:
+        return []
+    made = _vllm(settings, "other-vllm", settings.other_llm, (), settings.other_vllm_port)
+    return [part for part in made if part.runner and part.runner.pid() is not None]
+
+
 def _postgres(settings: Settings) -> Part:
     if settings.postgres_dsn:
         dsn = settings.postgres_dsn
@@ -96,10 +104,12 @@ def _vllm(settings: Settings, name: str, llm: str, urls: Sequence[str], port: in
         return [Part(name, url, probe(url.rstrip("/"))) for name, url in zip(names, urls, strict=True)]
     url = f"http://{settings.host}:{port}"
     daemon = _daemon(
-        settings, name, ["-m", "services.vllm", *(["other"] if name == "other-vllm" else [])],
+        settings, name, ["-m", "services.vllm", llm, str(port)],
         partial(environment.house, settings), port, partial(_refuse_unfit_for_vllm, settings, llm),
     )  # fmt: skip
-    return [Part(name, url, probe(url), daemon, patience=600)]
+    # After Postgres: whether a base model may take another's place at all, the ledger says.
+    needs = frozenset({"postgres"})
+    return [Part(name, url, probe(url), daemon, needs, patience=600, outdated=daemon.replaced)]
 
 
 def _refuse_unfit_for_vllm(settings: Settings, llm: str) -> None:
