@@ -1,4 +1,4 @@
-"""The command that starts a model server: `python -m services.vllm [MODEL PORT]` becomes vLLM, with `llm` of the
+"""The command that starts a model server: `python -m services.vllm [MODEL PORT]` becomes vLLM, for `llm` of the
 settings if no other is named. No logic lives here.
 
 infra/compose.yaml starts the same server with the same flags; a test holds them together.
