@@ -1,7 +1,6 @@
-"""The command that starts a model server: `python -m services.vllm [MODEL PORT]` becomes vLLM, for `llm` of the
-settings if no other is named. No logic lives here.
+"""The command that starts a model server: `python -m services.vllm [MODEL PORT]` becomes vLLM. No logic here.
 
-infra/compose.yaml starts the same server with the same flags; a test holds them together.
+Without a model it serves `llm` of the settings. infra/compose.yaml starts the same server with the same flags; a test holds them together.
 """
 
 from __future__ import annotations
