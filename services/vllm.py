@@ -1,6 +1,7 @@
 """The command that starts a model server: `python -m services.vllm [MODEL PORT]` becomes vLLM. No logic here.
 
-Without a model it serves `llm` of the settings. infra/compose.yaml starts the same server with the same flags; a test holds them together.
+Without a model it serves `llm` of the settings. infra/compose.yaml starts the same server with the same
+flags; a test holds them together.
 """
 
 from __future__ import annotations
