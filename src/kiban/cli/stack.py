@@ -54,8 +54,8 @@ def start(settings: Settings, *, quiet: bool) -> None:
     with progress(quiet=quiet):
         _ = house().furniture.bases, house().furniture.base_embedder  # fetched, if they are missing
     with watching(quiet=quiet) as watch:
-        supervisor.down(gone, watch)
         supervisor.up(everything, watch, {"postgres": house().releases.found})
+        supervisor.down(gone, watch)  # last: it may be what answers, and then nothing moves
     house().releases.converge()  # a server that was restarted has forgotten its adapters
 
 
